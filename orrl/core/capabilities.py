@@ -1,0 +1,338 @@
+"""Capabilities: small protocols that a problem may offer and a method may ask for, one signature each.
+
+A solver asks ``problem.supports(HasProgram)`` and never for a problem's class. Signatures that carry arrays give their
+shapes: B rows of a batch, A actions, S states, T stages, K openings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from .policy import Policy
+    from .program import Program
+    from .rollout import Trajectory
+
+__all__ = [
+    "CutPool",
+    "GraphSpec",
+    "HasGraph",
+    "HasKernel",
+    "HasProgram",
+    "HasRules",
+    "HasScenarios",
+    "HasStages",
+    "HasTabular",
+    "Kernel",
+    "Scenario",
+    "StageGraph",
+    "StageNode",
+    "StageSolution",
+    "StageSolver",
+    "TabularMDP",
+]
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@runtime_checkable
+class Scenario(Protocol):
+    """The exogenous randomness of one episode, as arrays drawn up front from a seed: a frozen dataclass per law."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types, for content hashes and stores."""
+        ...
+
+
+@runtime_checkable
+class HasScenarios(Protocol):
+    """The problem draws its randomness up front, so that every method meets the same noise."""
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether two seeds can differ."""
+        ...
+
+    def scenario(self, seed: int) -> Scenario:
+        """Noise of one episode; equal seeds give equal arrays, whatever the method."""
+        ...
+
+    def nominal(self) -> Scenario:
+        """Expected or undisturbed noise: what a deterministic plan assumes."""
+        ...
+
+
+@runtime_checkable
+class HasProgram(Protocol):
+    """The mathematical-programming face."""
+
+    def forms(self) -> Mapping[str, tuple[str, ...]]:
+        """Formulations per backend; the first of each is the default for this variant."""
+        ...
+
+    def program(
+        self, *, backend: str, form: str | None = None, scenario: Any | None = None, **options: Any
+    ) -> Program:
+        """Build the model; with `scenario` it is the clairvoyant program of that scenario."""
+        ...
+
+
+class Kernel(Protocol):
+    """The one transition function, over a batch of B rows; ``which[b]`` names the problem of row b.
+
+    A state belongs to the kernel's own class; `step` changes it in place.
+    """
+
+    problems: Sequence[Any]
+    n_actions: int
+
+    def reset(self, scenarios: Sequence[Any], which: Sequence[int] | None = None) -> Any:
+        """Fresh state of ``B = len(scenarios)`` rows; `which` defaults to problem b for row b, or to the only one."""
+        ...
+
+    def mask(self, state: Any) -> npt.NDArray[np.bool_]:
+        """Accepted actions, (B, A); an ended row has none."""
+        ...
+
+    def step(self, state: Any, actions: npt.NDArray[np.int64]) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
+        """Apply one action per row (ended rows ignore theirs); rewards (B,) and done (B,)."""
+        ...
+
+    def observe(self, state: Any) -> npt.NDArray[np.float32]:
+        """What a policy may see, (B, ...)."""
+        ...
+
+    def clone(self, state: Any, scenarios: Sequence[Any], rows: Sequence[int]) -> Any:
+        """New state whose row i copies ``rows[i]`` with the future replaced by ``scenarios[i]``; the past stays."""
+        ...
+
+    def snapshot(self, state: Any, row: int) -> Any:
+        """State of one row in the problem's own terms, for ``problem.at`` and ``problem.solution``."""
+        ...
+
+    def failed(self, state: Any) -> npt.NDArray[np.bool_]:
+        """Rows (B,) that ended without a feasible solution, such as a deadlock."""
+        ...
+
+
+@runtime_checkable
+class HasKernel(Protocol):
+    """The MDP face and the two bridges between the faces."""
+
+    @classmethod
+    def kernel(cls, problems: Sequence[Any], **options: Any) -> Kernel:
+        """One kernel for problems of mixed size."""
+        ...
+
+    def env(self, **options: Any) -> Any:
+        """A ``gymnasium.Env`` that is a view of the kernel."""
+        ...
+
+    def at(self, state: Any) -> Self:
+        """The same problem from a running state."""
+        ...
+
+    @property
+    def accrued(self) -> float:
+        """Part of the objective that lies before the state this problem starts from; 0 at the beginning."""
+        ...
+
+    def solution(self, trajectory: Trajectory) -> Any:
+        """Bridge from an episode to a solution of the program."""
+        ...
+
+    def actions(self, solution: Any, scenario: Any) -> npt.NDArray[np.int64]:
+        """Bridge from a solution of the program to the actions that realise it under `scenario`."""
+        ...
+
+
+@runtime_checkable
+class HasRules(Protocol):
+    """The problem's own named baselines."""
+
+    def rules(self) -> Mapping[str, Policy]:
+        """Policies by name."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class GraphSpec:
+    """Sizes of a graph observation.
+
+    Parameters
+    ----------
+    nodes, node_features : int
+        Padded number of nodes N and their features F.
+    edges : int
+        Padded number of edges E.
+    relations : tuple of str
+        Names of the edge relations.
+    actions : int
+        A; ``action_node`` (A,) is the node that an action moves, -1 for a global action.
+    """
+
+    nodes: int
+    node_features: int
+    edges: int
+    relations: tuple[str, ...]
+    actions: int
+
+
+@runtime_checkable
+class HasGraph(Protocol):
+    """Graph observations: a Dict of padded Boxes nodes, node_mask, edges, relation, edge_mask, action_node, action_mask."""
+
+    def graph_spec(self) -> GraphSpec:
+        """Sizes of the observation with ``obs="graph"``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CutPool:
+    """Cuts ``theta >= intercept + gradient @ state_out`` on the cost-to-go: intercept (C,), gradient (C, n)."""
+
+    intercept: FloatArray
+    gradient: FloatArray
+
+    def value(self, state: FloatArray) -> float:
+        """Largest cut at `state` (n,)."""
+        return float(np.max(self.intercept + self.gradient @ state))
+
+
+@dataclass(frozen=True, slots=True)
+class StageSolution:
+    """Answer of a stage problem; costs are always minimised inside.
+
+    Parameters
+    ----------
+    cost : float
+        Stage cost without the cost-to-go.
+    state_out : (n,)
+        State handed to the next stage.
+    d_state : (n,)
+        Derivative of the stage's optimal value (with cost-to-go) in the incoming state.
+    d_target : (n,) or None
+        Derivative in the target where one was given.
+    value : float
+        Optimal value with the cost-to-go.
+    status : {"optimal", "infeasible", "limit", "error"}
+        A cut may only be made from "optimal".
+    """
+
+    cost: float
+    state_out: FloatArray
+    d_state: FloatArray
+    d_target: FloatArray | None
+    value: float
+    status: Literal["optimal", "infeasible", "limit", "error"]
+
+
+class StageSolver(Protocol):
+    """A persistent stage model."""
+
+    def solve(
+        self, state: FloatArray, noise: FloatArray, *, target: FloatArray | None = None, cuts: CutPool | None = None
+    ) -> StageSolution:
+        """Solve for incoming `state` (n,) and `noise` (W,), with the outgoing state fixed to `target` where given."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StageNode:
+    """One node of a policy graph.
+
+    Parameters
+    ----------
+    children : tuple of (int, float)
+        Successors with probabilities; the missing mass ends the episode.
+    openings : (K, W)
+        Noise vectors.
+    p : (K,)
+        Their probabilities.
+    cost_to_go_bound : float
+        A valid lower bound on the expected cost after this node.
+    """
+
+    children: tuple[tuple[int, float], ...]
+    openings: FloatArray
+    p: FloatArray
+    cost_to_go_bound: float
+
+
+@dataclass(frozen=True, slots=True)
+class StageGraph:
+    """Policy graph: nodes, the root node, the initial state (n,) and the discount per stage."""
+
+    nodes: tuple[StageNode, ...]
+    root: int
+    initial_state: FloatArray
+    discount: float
+
+
+@runtime_checkable
+class HasStages(Protocol):
+    """Multistage stochastic structure for SDDP and decision-rule learners."""
+
+    def stages(self) -> StageGraph:
+        """The policy graph."""
+        ...
+
+    def stage_solver(self, node: int) -> StageSolver:
+        """A fresh stage model of that node."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TabularMDP:
+    """Finite MDP (and POMDP where `observation` is given).
+
+    Parameters
+    ----------
+    transition : sequence of (S, S) arrays or scipy sparse matrices
+        ``transition[a][s, s2]``, one per action.
+    reward : (S, A)
+        Expected reward, higher is better; -inf is not used, illegal actions are in `mask`.
+    discount : float
+        Factor per step.
+    initial : (S,)
+        Initial law.
+    mask : (S, A) bool
+        Legal actions.
+    horizon : int or None
+        Number of steps, None for the stationary problem.
+    observation : sequence of (S, O) arrays or None
+        ``observation[a][s2, o]``.
+    state_names, action_names : tuple of str
+        For messages and tables.
+    exact : bool
+        False where the tables approximate the problem (a grid on continuous states).
+    """
+
+    transition: Sequence[Any]
+    reward: FloatArray
+    discount: float
+    initial: FloatArray
+    mask: npt.NDArray[np.bool_]
+    horizon: int | None = None
+    observation: Sequence[Any] | None = None
+    state_names: tuple[str, ...] = ()
+    action_names: tuple[str, ...] = ()
+    exact: bool = True
+
+
+@runtime_checkable
+class HasTabular(Protocol):
+    """The problem as arrays."""
+
+    def tabular(self) -> TabularMDP:
+        """MDP or POMDP arrays, from the state that the problem starts from."""
+        ...
+
+    def state_index(self, state: Any) -> int:
+        """Row of the arrays that a state (a kernel's snapshot) belongs to, so that a table can act in the kernel."""
+        ...

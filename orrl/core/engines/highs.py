@@ -1,0 +1,269 @@
+"""HiGHS driven directly through highspy. This module is only imported when a model is solved.
+
+Three traps of the library are handled here. Its scheduler belongs to a Python thread and keeps the number of threads of
+its first run: a second number is refused, and the model status of the run before stays in place as if nothing had
+happened, so the scheduler is reset around every run and the return code is looked at before the status. A callback that
+raises would unwind through C++, so exceptions are kept and raised again after the run. The dual bound of a model
+without integer columns is meaningless.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TextIO
+
+import highspy
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import OrrlError
+from ..program import Outcome
+from ..types import Sense, relative_gap
+
+if TYPE_CHECKING:
+    from ..program import Program
+    from ..run import Run
+
+__all__ = ["Found", "conclude", "drive", "finite", "open_log", "round_bound", "run_highs"]
+
+FloatArray = npt.NDArray[np.float64]
+Decode = Callable[[FloatArray], Any]
+
+# two numbers closer than this are one number: HiGHS's own feasibility tolerance
+SAME = 1e-6
+CLOSED = {
+    highspy.HighsModelStatus.kTimeLimit: "time",
+    highspy.HighsModelStatus.kIterationLimit: "iterations",
+    highspy.HighsModelStatus.kSolutionLimit: "iterations",
+    highspy.HighsModelStatus.kObjectiveTarget: "iterations",
+    highspy.HighsModelStatus.kObjectiveBound: "iterations",
+}
+
+
+@dataclass(slots=True)
+class Found:
+    """What one run of HiGHS left behind.
+
+    Parameters
+    ----------
+    status : highspy.HighsModelStatus
+        Its verdict.
+    values : (columns,) float or None
+        Best solution, also at a limit.
+    objective : float or None
+        HiGHS's value of it.
+    bound : float or None
+        Proven bound, also without a solution.
+    meta : dict
+        Counts.
+    """
+
+    status: Any
+    values: FloatArray | None = None
+    objective: float | None = None
+    bound: float | None = None
+    meta: dict[str, Any] = field(default_factory=dict)
+
+
+def drive(program: Program, run: Run, *, solver: str = "highs", options: Mapping[str, Any]) -> Outcome:
+    """Solve a program whose model is a ``highspy.Highs`` object; the arguments are those of `Program.solve`.
+
+    After a linear program ``program.model.getSolution()`` holds the duals.
+    """
+
+    def decode(values: FloatArray) -> Any:
+        return program.decode(lambda column: float(values[int(column)]))
+
+    found = run_highs(program.model, program, run, options, decode)
+    return conclude(program, run, found, decode)
+
+
+def run_highs(highs: Any, program: Program, run: Run, options: Mapping[str, Any], decode: Decode) -> Found:
+    """Run HiGHS on a model that is already loaded, telling `run` every incumbent and every bound.
+
+    Parameters
+    ----------
+    highs : highspy.Highs
+        The loaded model; a MIP start may have been set.
+    program : Program
+        Gives sense, integrality of the objective and whether it is a relaxation.
+    run : Run
+        Limits and listeners.
+    options : mapping
+        HiGHS options by their own names; they win over those that follow from `run`.
+    decode : callable
+        Solution from column values, called only by a listener that asks for it.
+
+    Raises
+    ------
+    OrrlError
+        HiGHS refuses an option or cannot run.
+    """
+    integral = program.integral_objective and not program.relaxation
+    best: list[FloatArray] = []
+    failure: list[BaseException] = []
+
+    def listen(action: Callable[[Any], bool]) -> Callable[[Any], None]:
+        def guarded(event: Any) -> None:
+            try:
+                if failure or action(event):
+                    event.interrupt()
+            except BaseException as error:  # raised again below
+                failure.append(error)
+                event.interrupt()
+
+        return guarded
+
+    def improved(event: Any) -> bool:
+        values = np.array(event.data_out.mip_solution, dtype=np.float64)
+        best[:] = [values]
+        return run.incumbent(float(event.data_out.objective_function_value), lambda: decode(values))
+
+    def looked(event: Any) -> bool:
+        bound = round_bound(finite(event.data_out.mip_dual_bound), program.sense, integral)
+        return run.over if bound is None else run.bound(bound)
+
+    mip = any(kind != highspy.HighsVarType.kContinuous for kind in highs.getLp().integrality_)
+    with ExitStack() as stack:
+        log = stack.enter_context(open_log(run.log))
+        hear = {"cbSimplexInterrupt": lambda _: run.over, "cbIpmInterrupt": lambda _: run.over}
+        if mip:
+            hear |= {"cbMipImprovingSolution": improved, "cbMipInterrupt": looked}
+        if log is not None:
+            hear["cbLogging"] = lambda event: bool(log.write(event.message)) and False
+        for name, action in hear.items():
+            stack.enter_context(_subscribed(getattr(highs, name), listen(action)))
+        _set_options(highs, run, integral, options)
+        highspy.Highs.resetGlobalScheduler(True)
+        try:
+            code = highs.run()
+        finally:
+            highspy.Highs.resetGlobalScheduler(True)  # whoever runs HiGHS next in this thread may choose its threads
+    if failure:
+        raise failure[0]
+    status = highs.getModelStatus()
+    if code == highspy.HighsStatus.kError:
+        raise OrrlError(f"HiGHS cannot run this model (model status {highs.modelStatusToString(status)})")
+    return _collect(highs, program.sense, mip, integral, best, status)
+
+
+def _collect(highs: Any, sense: Sense, mip: bool, integral: bool, best: list[FloatArray], status: Any) -> Found:
+    info = highs.getInfo()
+    counts = {"nodes": max(0, info.mip_node_count), "simplex_iterations": max(0, info.simplex_iteration_count)}
+    size = {"columns": highs.getNumCol(), "rows": highs.getNumRow()}
+    found = Found(status, meta={"engine": f"HiGHS {highs.version()}", **counts, **size})
+    if info.primal_solution_status == highspy.kSolutionStatusFeasible:
+        found.values = np.array(highs.getSolution().col_value, dtype=np.float64)
+        found.objective = float(info.objective_function_value)
+    elif best:
+        found.values = best[0]
+        found.objective = float(highs.getLp().offset_ + np.dot(highs.getLp().col_cost_, best[0]))
+    if status == highspy.HighsModelStatus.kInfeasible:
+        return found
+    if mip:
+        found.bound = round_bound(finite(info.mip_dual_bound), sense, integral)
+    elif status == highspy.HighsModelStatus.kOptimal:
+        found.bound = found.objective
+    return found
+
+
+def conclude(program: Program, run: Run, found: Found, decode: Decode) -> Outcome:
+    """Turn what HiGHS found into an `Outcome`; the two backends share it.
+
+    A program may have two optional attributes: ``objective_of(solution)``, its objective in exact arithmetic, and
+    ``assumption``, a sentence on what was cut off (such as a horizon), without which "infeasible" would claim too much.
+    """
+    status, kinds = found.status, highspy.HighsModelStatus
+    text = f"HiGHS: {status.name.removeprefix('k')}"
+    if program.relaxation:
+        return _relaxed(program, run, found, text)
+    if status == kinds.kInfeasible and found.values is None:
+        assumption = getattr(program, "assumption", "")
+        if assumption:
+            return Outcome("no_solution", "finished", message=f"no solution: {assumption}", meta=found.meta)
+        return Outcome("infeasible", "finished", message=text, meta=found.meta)
+    bound = found.bound
+    if bound is not None:
+        run.bound(bound)
+    stop = run.why if status == kinds.kInterrupt else CLOSED.get(status, "failure")
+    if found.values is None:
+        known = stop != "failure"
+        return Outcome("no_solution" if known else "error", stop, bound=bound, message=text, meta=found.meta)
+    solution = decode(found.values)
+    objective = found.objective
+    exact = getattr(program, "objective_of", None)
+    if exact is not None:
+        objective = float(exact(solution))
+    assert objective is not None
+    run.incumbent(objective, lambda: solution)
+    proved = bound is not None and relative_gap(objective, bound) <= SAME
+    if proved:
+        return Outcome("optimal", "optimal", solution, objective, bound, message=text, meta=found.meta)
+    if status == kinds.kOptimal:
+        stop = "gap"
+    return Outcome("feasible", stop, solution, objective, bound, message=text, meta=found.meta)
+
+
+def _relaxed(program: Program, run: Run, found: Found, text: str) -> Outcome:
+    """A relaxation gives a bound and no solution; an infeasible one proves the problem infeasible."""
+    kinds = highspy.HighsModelStatus
+    of = getattr(program, "relaxation_of", f"the {program.form} relaxation")
+    if found.status == kinds.kInfeasible:
+        return Outcome("infeasible", "finished", message=f"{text} ({of})", meta=found.meta)
+    if found.bound is not None:
+        run.bound(found.bound)
+    ended = "finished" if found.status == kinds.kOptimal else CLOSED.get(found.status, "failure")
+    stop = run.why if found.status == kinds.kInterrupt else ended
+    status: Any = "error" if stop == "failure" else "no_solution"
+    return Outcome(status, stop, bound=found.bound, bound_of=of, message=f"{text}: {of}", meta=found.meta)
+
+
+def _set_options(highs: Any, run: Run, integral: bool, options: Mapping[str, Any]) -> None:
+    given: dict[str, Any] = {
+        "output_flag": run.log is not None,
+        "log_to_console": False,
+        "threads": run.threads,
+        "random_seed": run.seed % (2**31 - 1),
+        "time_limit": run.deadline.remaining,
+        "mip_rel_gap": run.gap,
+        # a whole-number objective is proved optimal as soon as less than one lies between incumbent and bound
+        "mip_abs_gap": 1.0 - SAME if integral else SAME,
+    }
+    for name, value in {**given, **options}.items():
+        if highs.setOptionValue(name, value) != highspy.HighsStatus.kOk:
+            raise OrrlError(f"HiGHS does not take the option {name}={value!r}: see its list of options for name and type")
+
+
+@contextmanager
+def _subscribed(callback: Any, listener: Callable[[Any], None]) -> Iterator[None]:
+    callback.subscribe(listener)
+    try:
+        yield
+    finally:
+        callback.unsubscribe(listener)
+
+
+@contextmanager
+def open_log(log: str | os.PathLike[str] | TextIO | None) -> Iterator[TextIO | None]:
+    """The stream of ``log=``: a path is opened for appending, a stream is left open."""
+    if log is None or hasattr(log, "write"):
+        yield log  # type: ignore[misc]
+        return
+    with open(log, "a", encoding="utf-8") as stream:
+        yield stream
+
+
+def finite(value: float) -> float | None:
+    """None for the infinities (1e30 and beyond) and not-a-number that mean "unknown"."""
+    return float(value) if math.isfinite(value) and abs(value) < 1e30 else None
+
+
+def round_bound(bound: float | None, sense: Sense, integral: bool) -> float | None:
+    """Sharpen the bound of a whole-number objective."""
+    if bound is None or not integral:
+        return bound
+    return float(math.ceil(bound - SAME) if sense == "min" else math.floor(bound + SAME))

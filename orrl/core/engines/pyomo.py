@@ -1,0 +1,208 @@
+"""Pyomo models: HiGHS through Pyomo's persistent interface, any other Pyomo solver by name.
+
+This module is only imported when a model is solved.
+
+With ``solver="highs"`` Pyomo keeps the model inside HiGHS and passes on only what has changed since the last call; the
+run itself is the one of `orrl.core.engines.highs`, so that incumbents, bounds, limits and the log are the same in
+both. Another solver is a black box: its result is traced once, at the end.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import highspy
+import numpy as np
+import numpy.typing as npt
+import pyomo.environ as pyo
+from pyomo.common.tee import capture_output
+from pyomo.contrib.solver.solvers.highs import Highs as PersistentHighs
+from pyomo.opt import SolverStatus, TerminationCondition
+
+from ..errors import NotInstalledError, NotSupportedError, OrrlWarning
+from ..program import Outcome
+from ..types import relative_gap
+from .highs import SAME, conclude, finite, open_log, round_bound, run_highs
+
+if TYPE_CHECKING:
+    from ..program import Program
+    from ..run import Run
+
+__all__ = ["drive"]
+
+# Names of time limit, threads, relative gap and seed, where a solver has them. Variants (gurobi_persistent,
+# appsi_cbc, ...) take those of their first word.
+OPTIONS: dict[str, tuple[str | None, str | None, str | None, str | None]] = {
+    "cbc": ("sec", "threads", "ratio", "randomCbcSeed"),
+    "cplex": ("timelimit", "threads", "mipgap", "randomseed"),
+    "glpk": ("tmlim", None, "mipgap", "seed"),
+    "gurobi": ("TimeLimit", "Threads", "MIPGap", "Seed"),
+    "ipopt": ("max_wall_time", None, None, None),
+    "mosek": ("MSK_DPAR_OPTIMIZER_MAX_TIME", "MSK_IPAR_NUM_THREADS", "MSK_DPAR_MIO_TOL_REL_GAP", "MSK_IPAR_MIO_SEED"),
+    "scip": ("limits/time", None, "limits/gap", "randomization/randomseedshift"),
+    "xpress": ("maxtime", "threads", "miprelstop", "randomseed"),
+}
+WHOLE = {"glpk", "cbc"}  # their time limit is a whole number of seconds
+LOCAL = {"asl", "conopt", "cyipopt", "ipopt", "knitro", "loqo", "minos", "snopt"}  # no proof, no integers
+
+
+class _Loaded(PersistentHighs):  # type: ignore[misc]
+    """Pyomo's persistent interface, used for what it is good at: keeping a HiGHS model up to date."""
+
+    def __init__(self, treat_fixed_vars_as_params: bool = False) -> None:
+        # fixed variables stay columns, so that fixing every variable leaves a model that can still be solved
+        super().__init__(treat_fixed_vars_as_params=treat_fixed_vars_as_params)
+
+    def load(self, model: pyo.ConcreteModel) -> highspy.Highs:
+        """The HiGHS model of `model` as it stands now."""
+        self._active_config = self.config
+        if model is not self._model:
+            self.set_instance(model)
+        else:
+            self.update()
+        return self._solver_model
+
+    @property
+    def columns(self) -> dict[int, int]:
+        """Column by ``id`` of the Pyomo variable."""
+        return self._pyomo_var_to_solver_var_map
+
+    def variables(self) -> list[tuple[Any, int]]:
+        """Pyomo variables with their columns."""
+        return [(self._vars[key][0], column) for key, column in self.columns.items()]
+
+    def rows(self) -> list[tuple[Any, int]]:
+        """Pyomo constraints with their rows."""
+        return list(self._pyomo_con_to_solver_con_map.items())
+
+
+# kept beside the programs, not in them: a HiGHS model cannot be pickled
+_LOADED: WeakKeyDictionary[Program, _Loaded] = WeakKeyDictionary()
+
+
+def drive(program: Program, run: Run, *, solver: str = "highs", options: Mapping[str, Any]) -> Outcome:
+    """Solve a Pyomo model; the arguments are those of `Program.solve`.
+
+    The model's variables hold the incumbent afterwards, and its ``dual`` suffix the duals of a linear program, where it
+    has one.
+
+    Raises
+    ------
+    NotInstalledError
+        Pyomo does not find the solver.
+    """
+    if solver == "highs":
+        return _persistent(program, run, options)
+    return _by_name(program, run, solver, options)
+
+
+def _persistent(program: Program, run: Run, options: Mapping[str, Any]) -> Outcome:
+    if program not in _LOADED:
+        _LOADED[program] = _Loaded()
+    keeper = _LOADED[program]
+    highs = keeper.load(program.model)
+    columns = keeper.columns
+    start = [(column, float(v.value)) for v, column in keeper.variables() if v.value is not None]
+    if start and not program.relaxation:
+        where, what = np.array([c for c, _ in start], np.int32), np.array([x for _, x in start])
+        highs.setSolution(len(start), where, what)
+
+    def decode(values: npt.NDArray[np.float64]) -> Any:
+        return program.decode(lambda v: float(values[columns[id(v)]]) if id(v) in columns else float(pyo.value(v)))
+
+    found = run_highs(highs, program, run, options, decode)
+    if found.values is not None:
+        for v, column in keeper.variables():
+            v.set_value(found.values[column], skip_validation=True)
+    _load_duals(program.model, keeper, highs)
+    return conclude(program, run, found, decode)
+
+
+def _load_duals(model: Any, keeper: _Loaded, highs: Any) -> None:
+    suffix = getattr(model, "dual", None)
+    if not isinstance(suffix, pyo.Suffix) or not suffix.import_enabled():
+        return
+    suffix.clear()
+    answer = highs.getSolution()
+    if answer.dual_valid:
+        duals = answer.row_dual
+        suffix.update({row: float(duals[index]) for row, index in keeper.rows()})
+
+
+def _by_name(program: Program, run: Run, solver: str, options: Mapping[str, Any]) -> Outcome:
+    opt = pyo.SolverFactory(solver)
+    if not opt.available(exception_flag=False):
+        raise NotInstalledError(
+            f"Pyomo finds no solver {solver!r}: install it so that `pyomo help --solvers` lists it, or use solver='highs'"
+        )
+    family = next((part for part in solver.split("_") if part not in ("appsi", "direct", "persistent")), solver)
+    model = program.model
+    if family in LOCAL and any(not v.is_continuous() for v in model.component_data_objects(pyo.Var, active=True)):
+        raise NotSupportedError(f"{solver} is a local solver for continuous models, and {program.form} has integers")
+    arguments = _limits(opt, family, run, options)
+    with open_log(run.log) as log:
+        if log is None:
+            answer = opt.solve(model, load_solutions=False, **arguments)
+        else:
+            with capture_output(log):
+                answer = opt.solve(model, load_solutions=False, tee=True, **arguments)
+    return _conclude_by_name(program, run, solver, answer, proves=family not in LOCAL)
+
+
+def _limits(opt: Any, family: str, run: Run, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Pass limits the way this interface wants them: a config object, or options by the solver's own names."""
+    names = OPTIONS.get(family, (None, None, None, None))
+    wanted = (run.deadline.remaining if run.deadline.limit is not None else None, run.threads, run.gap, run.seed)
+    config = getattr(opt, "config", None)
+    passed: dict[str, Any] = {}
+    for field, name, value in zip(("time_limit", "threads", "rel_gap", "seed"), names, wanted, strict=True):
+        if value is None:
+            continue
+        if config is not None and hasattr(config, field):
+            setattr(config, field, value)
+        elif name is not None:
+            passed[name] = max(1, int(value)) if field == "time_limit" and family in WHOLE else value
+        elif field == "time_limit":
+            warnings.warn(
+                f"orrl does not know how to give Pyomo's {family!r} a time limit: it may run on; pass it in options=",
+                OrrlWarning,
+                stacklevel=5,
+            )
+    return {"options": {**passed, **options}}
+
+
+def _conclude_by_name(program: Program, run: Run, solver: str, answer: Any, proves: bool) -> Outcome:
+    condition, meta = answer.solver.termination_condition, {"engine": f"Pyomo {solver}"}
+    text = f"{solver}: {condition}"
+    if condition == TerminationCondition.infeasible:
+        return Outcome("infeasible" if proves else "no_solution", "finished", message=text, meta=meta)
+    bound = None
+    if proves:
+        side = answer.problem.lower_bound if program.sense == "min" else answer.problem.upper_bound
+        bound = finite(float(side)) if isinstance(side, int | float) else None
+        bound = round_bound(bound, program.sense, program.integral_objective and not program.relaxation)
+    ended = condition in (TerminationCondition.optimal, TerminationCondition.locallyOptimal)
+    stop = "time" if condition == TerminationCondition.maxTimeLimit or run.deadline.passed else "failure"
+    if len(answer.solution) == 0:
+        failed = answer.solver.status not in (SolverStatus.ok, SolverStatus.warning, SolverStatus.aborted)
+        status: Any = "error" if failed and stop == "failure" else "no_solution"
+        return Outcome(status, stop, bound=bound, message=text, meta=meta)
+    program.model.solutions.load_from(answer)
+    if program.relaxation:
+        of = getattr(program, "relaxation_of", f"the {program.form} relaxation")
+        value = float(pyo.value(program.objective_variable)) if ended and proves else None
+        return Outcome("no_solution", "finished" if ended else stop, bound=value, bound_of=of, message=text, meta=meta)
+    solution = program.decode(pyo.value)
+    exact = getattr(program, "objective_of", None)
+    objective = float(pyo.value(program.objective_variable)) if exact is None else float(exact(solution))
+    if bound is None and ended and proves and run.gap == 0.0:
+        bound = objective  # an interface that reports no bound, of a solver that says it has a proof
+    if bound is not None:
+        run.bound(bound)
+    run.incumbent(objective, lambda: solution)
+    if bound is not None and relative_gap(objective, bound) <= SAME:
+        return Outcome("optimal", "optimal", solution, objective, bound, message=text, meta=meta)
+    return Outcome("feasible", "gap" if ended and proves else stop, solution, objective, bound, message=text, meta=meta)

@@ -1,0 +1,120 @@
+"""`Policy`: what decides, whether written by hand, planned or learnt."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from .capabilities import Kernel
+from .errors import NotSupportedError
+
+__all__ = ["CallablePolicy", "Policy", "RandomPolicy", "View"]
+
+Actions = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a look-ahead may use of a running batch: copies with a *fresh* future, never the scenario being played."""
+
+    kernel: Kernel
+    state: Any
+    which: Sequence[int]
+
+    def problem(self, row: int) -> Any:
+        """The problem of a row."""
+        return self.kernel.problems[self.which[row]]
+
+    def clone(self, scenarios: Sequence[Any], rows: Sequence[int]) -> Any:
+        """State whose row i continues ``rows[i]`` under ``scenarios[i]``; step it with ``view.kernel``."""
+        return self.kernel.clone(self.state, scenarios, rows)
+
+    def snapshot(self, row: int) -> Any:
+        """State of one row for ``problem.at``."""
+        return self.kernel.snapshot(self.state, row)
+
+
+class Policy(ABC):
+    """A decision rule with a leading batch axis; memory and beliefs live inside.
+
+    Attributes
+    ----------
+    name : str
+        For tables.
+    scope : {"any", "instance", "distribution"}
+        An "instance" policy refuses another problem's content hash.
+    seen : frozenset of str
+        Content hashes of the problems it was trained on, so that a comparison can flag them.
+    needs_observation : bool
+        False for a rule that reads the view only; it is then given None.
+    """
+
+    name: str = "policy"
+    scope: ClassVar[Literal["any", "instance", "distribution"]] = "any"
+    seen: frozenset[str] = frozenset()
+    needs_observation: bool = True
+
+    def reset(self, problem: Any, *, batch: int = 1, seed: int = 0) -> None:  # noqa: B027  (memoryless by default)
+        """Forget everything and prepare for `batch` rows of `problem` (or a sequence of problems, one a row)."""
+
+    @abstractmethod
+    def act(self, obs: Any, info: Mapping[str, Any]) -> Actions:
+        """Actions (B,) for observations (B, ...).
+
+        ``info["action_mask"]`` (B, A) marks what is accepted, ``info["view"]`` is the `View` for look-ahead,
+        ``info["done"]`` (B,) marks rows that have ended (their action is ignored).
+        """
+
+    def decide(self, problem: Any) -> Any:
+        """The decision at the state that `problem` starts from, in the problem's own words (``problem.at(state)``)."""
+        kernel = type(problem).kernel([problem])
+        state = kernel.reset([problem.nominal() if problem.is_stochastic else problem.scenario(0)])
+        mask = kernel.mask(state)
+        self.reset(problem, batch=1)
+        info = {"action_mask": mask, "view": View(kernel, state, (0,)), "done": ~mask.any(axis=1)}
+        action = int(self.act(kernel.observe(state) if self.needs_observation else None, info)[0])
+        return problem.name_action(action) if hasattr(problem, "name_action") else action
+
+    def save(self, path: str | Path) -> None:
+        """Write the policy to a file."""
+        raise NotSupportedError(f"policy {self.name!r} cannot be saved: it has no parameters of its own")
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Inverse of `save`."""
+        raise NotSupportedError(f"{cls.__name__} cannot be loaded: it has no parameters of its own")
+
+
+class RandomPolicy(Policy):
+    """Uniform over the accepted actions: the floor of every comparison."""
+
+    name = "random"
+
+    def reset(self, problem: Any, *, batch: int = 1, seed: int = 0) -> None:
+        """Start the random stream of this seed."""
+        from .seeds import stream
+
+        self._rng = stream(seed, "random-policy")
+
+    def act(self, obs: Any, info: Mapping[str, Any]) -> Actions:
+        """Draw one accepted action a row."""
+        mask = info["action_mask"]
+        draw = self._rng.random(mask.shape)
+        return np.asarray(np.where(mask, draw, -1.0).argmax(axis=1), dtype=np.int64)
+
+
+class CallablePolicy(Policy):
+    """A plain function ``f(obs, info) -> actions`` as a policy."""
+
+    def __init__(self, function: Callable[[Any, Mapping[str, Any]], Any], name: str = "callable") -> None:
+        self.function, self.name = function, name
+
+    def act(self, obs: Any, info: Mapping[str, Any]) -> Actions:
+        """Call the function."""
+        return np.asarray(self.function(obs, info), dtype=np.int64)

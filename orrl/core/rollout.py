@@ -1,0 +1,154 @@
+"""Episodes: one loop over protocols that plays any policy on any problem with a kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .budget import Deadline
+from .errors import IllegalActionError
+from .policy import Policy, View
+
+__all__ = ["Trajectory", "estimate", "rollout"]
+
+
+@dataclass(frozen=True, slots=True)
+class Trajectory:
+    """One episode.
+
+    Parameters
+    ----------
+    problem, scenario : object
+        What was played, under which noise.
+    actions : (T,) int
+        Decisions.
+    rewards : (T,) float
+        Higher is better, undiscounted.
+    final : object
+        Snapshot at the end, what ``problem.solution`` reads.
+    failed : bool
+        The episode ended without a feasible solution (a deadlock), or was cut off.
+    """
+
+    problem: Any
+    scenario: Any
+    actions: npt.NDArray[np.int64]
+    rewards: npt.NDArray[np.float64]
+    final: Any
+    failed: bool
+
+    @property
+    def total(self) -> float:
+        """``sum(discount**t * r_t)``; t counts from the beginning, also where the problem starts from a running state."""
+        goal = self.problem.objective
+        return float(self.rewards @ goal.discount ** (goal.stage + np.arange(len(self.rewards))))
+
+    @property
+    def value(self) -> float:
+        """The objective that the rewards say: accrued part plus the signed return."""
+        return float(self.problem.accrued + self.problem.objective.sign * self.total)
+
+
+def rollout(
+    problems: Any,
+    policy: Policy,
+    scenarios: Sequence[Any],
+    *,
+    seed: int = 0,
+    deadline: Deadline | None = None,
+    kernel_options: dict[str, Any] | None = None,
+) -> list[Trajectory]:
+    """Play one episode per scenario, all rows together.
+
+    Parameters
+    ----------
+    problems : Problem or sequence of Problem
+        One problem for all rows, or one a row.
+    policy : Policy
+        Asked once per decision with the whole batch.
+    scenarios : sequence
+        The noise of each row.
+    seed : int
+        Seed of the policy.
+    deadline : Deadline, optional
+        When it passes, the rows that have not ended come back as failed.
+    kernel_options : dict, optional
+        Passed to the kernel.
+
+    Raises
+    ------
+    IllegalActionError
+        Where the policy returns an action that the mask forbids.
+    """
+    several = isinstance(problems, Sequence)
+    table = list(problems) if several else [problems]
+    rows = len(scenarios)
+    which = list(range(rows)) if several else [0] * rows
+    if len(table) != (rows if several else 1):
+        raise ValueError(f"{len(table)} problems and {rows} scenarios: give one problem, or one a scenario")
+    kernel = type(table[0]).kernel(table, **(kernel_options or {}))
+    state = kernel.reset(scenarios, which)
+    policy.reset(problems, batch=rows, seed=seed)
+    view = View(kernel, state, which)
+    chosen: list[npt.NDArray[np.int64]] = []
+    gained: list[npt.NDArray[np.float64]] = []
+    mask = kernel.mask(state)
+    done = ~mask.any(axis=1)
+    while not done.all() and not (deadline is not None and deadline.passed):
+        info = {"action_mask": mask, "view": view, "done": done}
+        obs = kernel.observe(state) if policy.needs_observation else None
+        actions = np.asarray(policy.act(obs, info), dtype=np.int64)
+        _refuse_illegal(policy, view, mask, done, actions)
+        actions = np.where(done, -1, actions)
+        rewards, done = kernel.step(state, actions)
+        chosen.append(actions)
+        gained.append(np.array(rewards, dtype=np.float64))
+        mask = kernel.mask(state)
+    failed = kernel.failed(state) | ~done
+    played = np.array(chosen, dtype=np.int64).reshape(-1, rows)
+    reward = np.array(gained, dtype=np.float64).reshape(-1, rows)
+    episodes = []
+    for b in range(rows):
+        length = int((played[:, b] >= 0).sum())
+        final = kernel.snapshot(state, b)
+        problem = table[which[b]]
+        episodes.append(
+            Trajectory(problem, scenarios[b], played[:length, b], reward[:length, b], final, bool(failed[b]))
+        )
+    return episodes
+
+
+def _refuse_illegal(
+    policy: Policy,
+    view: View,
+    mask: npt.NDArray[np.bool_],
+    done: npt.NDArray[np.bool_],
+    actions: npt.NDArray[np.int64],
+) -> None:
+    if actions.shape != done.shape:
+        raise IllegalActionError(
+            f"policy {policy.name!r} returned actions of shape {actions.shape}: expected {done.shape}"
+        )
+    for b in np.flatnonzero(~done):
+        a = int(actions[b])
+        if not 0 <= a < mask.shape[1] or not mask[b, a]:
+            legal = np.flatnonzero(mask[b]).tolist()
+            raise IllegalActionError(
+                f"policy {policy.name!r} chose action {a} in row {b} ({view.problem(b).name}); accepted there: {legal}"
+            )
+
+
+def estimate(values: npt.NDArray[np.float64], confidence: float = 0.95) -> tuple[float, tuple[float, float] | None]:
+    """Mean and Student interval of independent values; no interval for fewer than two values."""
+    from scipy.stats import t
+
+    n = len(values)
+    mean = float(np.mean(values))
+    if n < 2:
+        return mean, None
+    half = float(t.ppf(0.5 + confidence / 2, n - 1) * np.std(values, ddof=1) / np.sqrt(n))
+    return mean, (mean - half, mean + half)

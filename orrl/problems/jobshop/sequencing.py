@@ -1,0 +1,99 @@
+"""Earliest start times for given machine sequences: longest paths in the disjunctive or the alternative graph.
+
+Mascis & Pacciarelli (2002), European Journal of Operational Research 143:498-517. A selection is feasible in the
+blocking shop with swap when its graph has no cycle of positive length, and without swap when it has no cycle at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...core.errors import DataError
+from .calendar import Calendar
+from .interruptions import IntArray, Outages
+
+if TYPE_CHECKING:
+    from .data import JobShop
+
+__all__ = ["earliest_starts", "order_operations", "waits"]
+
+Operation = tuple[int, int]
+
+
+def order_operations(problem: JobShop, sequences: Sequence[Sequence[int]]) -> list[list[Operation]]:
+    """Operations (j, k) on each machine in the given order of jobs."""
+    if len(sequences) != problem.n_machines:
+        raise DataError(f"{len(sequences)} sequences for {problem.n_machines} machines: give one list per machine")
+    orders: list[list[Operation]] = []
+    for m, row in enumerate(sequences):
+        visits = {j: [int(k) for k in np.flatnonzero(problem.machines[j] == m)] for j in range(problem.n_jobs)}
+        wanted = sorted(j for j, ks in visits.items() for _ in ks)
+        if sorted(row) != wanted:
+            raise DataError(
+                f"{problem.machine_names[m]}: the sequence {list(row)} is no permutation of its jobs {wanted}"
+            )
+        orders.append([(j, visits[j].pop(0)) for j in row])
+    return orders
+
+
+def waits(problem: JobShop, orders: Sequence[Sequence[Operation]]) -> list[tuple[Operation, Operation, bool]]:
+    """Machine arcs ``(a, b, holds)``: b enters after a leaves.
+
+    With ``holds`` true a leaves when its job's next operation starts, so the arc begins at that start (length 0);
+    otherwise it begins at a's start and lasts until a's finish.
+    """
+    arcs = []
+    for order in orders:
+        for (i, k), b in zip(order, order[1:], strict=False):
+            holds = problem.blocking and k + 1 < problem.n_operations[i]
+            arcs.append(((i, k + 1) if holds else (i, k), b, holds))
+    return arcs
+
+
+def earliest_starts(problem: JobShop, orders: Sequence[Sequence[Operation]], scenario: Outages) -> IntArray:
+    """Longest paths by repeated relaxation; the finish of an operation is a monotone function of its start.
+
+    Raises
+    ------
+    DataError
+        Naming a job on a cycle.
+    """
+    calendar = Calendar(problem, scenario)
+    begin = np.where(problem.machines >= 0, np.maximum(problem.release[:, None], 0), -1).astype(np.int64)
+    after: dict[Operation, list[tuple[Operation, bool]]] = {}
+    for a, b, holds in waits(problem, orders):
+        after.setdefault(a, []).append((b, holds))
+    total = int(problem.n_operations.sum())
+    queue = [(j, k) for j, n in enumerate(problem.n_operations) for k in range(n)]
+    for j, k in queue:
+        begin[j, k] = calendar.earliest(j, k, int(begin[j, k]))
+    raised = dict.fromkeys(queue, 0)
+    while queue:
+        j, k = queue.pop(0)
+        finish = calendar.finish(j, k, int(begin[j, k]))
+        targets = [((j, k + 1), finish)] if k + 1 < problem.n_operations[j] else []
+        targets += [(b, int(begin[j, k]) if holds else finish) for b, holds in after.get((j, k), ())]
+        for (i, q), time in targets:
+            time = calendar.earliest(i, q, time)
+            if time > begin[i, q]:
+                begin[i, q] = time
+                raised[i, q] += 1
+                if raised[i, q] > total:
+                    raise DataError(f"the sequences contradict each other: a cycle runs through {problem.job_names[i]}")
+                queue.append((i, q))
+    if problem.blocking and not problem.swap:
+        _refuse_zero_cycles(problem, orders)
+    return begin
+
+
+def _refuse_zero_cycles(problem: JobShop, orders: Sequence[Sequence[Operation]]) -> None:
+    import networkx as nx
+
+    graph = nx.DiGraph((a, b) for a, b, _ in waits(problem, orders))
+    graph.add_edges_from(((j, k), (j, k + 1)) for j, n in enumerate(problem.n_operations) for k in range(n - 1))
+    if not nx.is_directed_acyclic_graph(graph):
+        jobs = sorted({problem.job_names[j] for (j, _), _ in nx.find_cycle(graph)})
+        raise DataError(f"the sequences need a swap between {', '.join(jobs)}, and swap=False forbids it")

@@ -1,0 +1,62 @@
+"""Names of problems, solvers and learners as import strings, so that nothing heavy is loaded before it is used.
+
+A plugin package adds its own through the entry-point groups ``orrl.problems``, ``orrl.solvers`` and ``orrl.learners``
+(``name = "package.module:Class"``).
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any, Literal
+
+from .core.errors import OrrlError, UnknownNameError
+
+__all__ = ["Kind", "lookup", "names"]
+
+Kind = Literal["problem", "solver", "learner"]
+
+OWN: dict[Kind, dict[str, str]] = {
+    "problem": {
+        "jobshop": "orrl.problems.jobshop:JobShop",
+    },
+    "solver": {
+        "best-of-n": "orrl.solvers.search.best_of_n:BestOfN",
+        "cp-sat": "orrl.solvers.exact.cp_sat:CpSat",
+        "milp": "orrl.solvers.exact.milp:Milp",
+        "rolling-cp-sat": "orrl.solvers.search.rolling:RollingCpSat",
+        "rollout": "orrl.solvers.search.mc_rollout:MonteCarloRollout",
+        "tabu": "orrl.solvers.search.tabu:Tabu",
+    },
+    "learner": {},
+}
+
+
+@cache
+def _table(kind: Kind) -> dict[str, str]:
+    table = dict(OWN[kind])
+    for point in entry_points(group=f"orrl.{kind}s"):
+        if table.setdefault(point.name, point.value) != point.value:
+            raise OrrlError(f"{kind} {point.name!r} is registered twice: {table[point.name]} and {point.value}")
+    return table
+
+
+def names(kind: Kind) -> list[str]:
+    """Known names, sorted."""
+    return sorted(_table(kind))
+
+
+def lookup(kind: Kind, name: str, hint: str = "") -> Any:
+    """The class behind a name.
+
+    Raises
+    ------
+    UnknownNameError
+        Suggesting the nearest names.
+    """
+    table = _table(kind)
+    if name not in table:
+        raise UnknownNameError(kind, name, table, hint)
+    module, _, attribute = table[name].partition(":")
+    return getattr(import_module(module), attribute)
