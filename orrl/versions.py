@@ -102,8 +102,8 @@ def show_versions() -> Versions:
 
 
 def orrl_version() -> str:
-    """Version of the installed orrl; "0+unknown" where it runs from a folder that was never installed."""
-    return _found("orrl") or "0+unknown"
+    """Version of this orrl, installed or run from its folder."""
+    return getattr(sys.modules.get("orrl"), "__version__", None) or _found("orrl") or "0+unknown"
 
 
 def cpu_model() -> str:

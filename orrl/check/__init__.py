@@ -1,12 +1,11 @@
 """`check_problem`: the two faces of a problem and its referee are the same problem, tested point by point.
 
-Each point is a function ``point(lab) -> detail`` that collects its failures in the `Lab`, so that one report names all of
-them. Nothing here knows a problem: everything is asked for through the protocols of `orrl.core.capabilities`.
+Each point is a function ``point(lab) -> detail`` that collects its failures in the `Lab`, so that one report names all
+of them. Nothing here knows a problem: everything is asked for through the protocols of `orrl.core.capabilities`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .envs import env_follows_the_kernel
@@ -25,6 +24,8 @@ from .tables import tables_are_laws
 from .worker import works_in_a_spawned_process
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
     from ..core.policy import Policy
     from ..core.problem import Problem
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from ..core.capabilities import HasKernel, HasTabular
-from ..core.errors import NotSupportedError
+from ..core.errors import NotSupportedError, OrrlError
 from ..core.tables import policy_value
 from .lab import Answer, Episode, Lab, NotApplicable, Script
 from .tables import ERRORS, simulated
@@ -42,13 +42,13 @@ def rollouts_in_the_program(lab: Lab) -> str:
 
 def _sample(lab: Lab) -> list[Episode]:
     """In each world: the environment, random play, the given policies and one of the rules in turn."""
-    given = {policy.name for policy in lab.extra}
-    names = list(dict.fromkeys(e.who for e in lab.episodes if e.who != "random" and e.who not in given))
-    rules = names[:-1]  # the last is the environment
-    kept = []
+    finished, kept = lab.finished, []
+    always = {"random", *(policy.name for policy in lab.extra)}
     for i, world in enumerate(lab.worlds):
-        wanted = {"random", *given, names[-1], *([rules[i % len(rules)]] if rules else [])}
-        kept += [e for e in lab.finished if e.world == world and e.who in wanted]
+        here = [e for e in finished if e.world == world]
+        rules = [e for e in here if e.kind == "policy" and e.who not in always]
+        kept += [e for e in here if e.kind == "env" or e.who in always]
+        kept += rules[i % len(rules) : i % len(rules) + 1] if rules else []
     return kept
 
 
@@ -100,10 +100,10 @@ def optima_in_the_kernel(lab: Lab) -> str:
 
 def _replay(lab: Lab, answer: Answer) -> None:
     assert answer.world is not None
-    script = Script(lab.problem.actions(answer.outcome.solution, answer.world.scenario), f"{answer}")
     try:
+        script = Script(lab.problem.actions(answer.outcome.solution, answer.world.scenario), f"{answer}")
         episode = lab.play(script, answer.world)
-    except LookupError as error:
+    except (LookupError, OrrlError) as error:
         lab.fail(f"{answer} cannot be replayed: {error}")
         return
     if script.played < len(script.actions):
@@ -142,9 +142,13 @@ def referee_agrees(lab: Lab) -> str:
     """Point 3: the referee finds episodes and solutions feasible and gives them the values that were claimed."""
     judged = 0
     if lab.problem.supports(HasKernel):
+        for text in lab.broken:
+            lab.fail(text)
         for episode in lab.finished:
             solution = lab.problem.solution(episode.trajectory)
-            judged += _refereed(lab, f"{episode}", solution, episode.world.scenario, episode.trajectory.value, "rewards say")
+            judged += _refereed(
+                lab, f"{episode}", solution, episode.world.scenario, episode.trajectory.value, "rewards say"
+            )
     for answer in _answers(lab):
         if answer.value is not None and answer.policy is None and answer.world is not None:
             solution, scenario = answer.outcome.solution, answer.world.scenario
@@ -177,7 +181,7 @@ def bounds_optima_and_policies(lab: Lab) -> str:
     bounds = [(a, _bound(a)) for a in lab.answers]
     for answer, bound in bounds:
         if answer.outcome.status == "infeasible":
-            lab.note(f"{answer} says that there is no solution")
+            _contradict(lab, answer)
         value = answer.value
         if value is None or not math.isfinite(bound):
             continue
@@ -196,6 +200,16 @@ def bounds_optima_and_policies(lab: Lab) -> str:
     if not compared:
         raise NotApplicable("no program gave a bound: " + "; ".join(lab.notes))
     return f"{compared} values against {sum(math.isfinite(b) for _, b in bounds)} bounds"
+
+
+def _contradict(lab: Lab, answer: Answer) -> None:
+    """A program says that there is no solution: an episode may have one."""
+    rivals = lab.finished if lab.problem.supports(HasKernel) else []
+    found = [e for e in rivals if answer.world is None or e.world.key == answer.world.key]
+    if found:
+        lab.fail(f"{answer} says that there is no solution; {found[0]} has one")
+    else:
+        lab.note(f"{answer} says that there is no solution")
 
 
 def _bound(answer: Answer) -> float:
@@ -222,7 +236,9 @@ def _against_policies(lab: Lab, answer: Answer, bound: float) -> int:
     for policy in policies:
         mean, error = simulated(lab, policy, EPISODES)
         if sign * (mean - bound) > ERRORS * error + 1e-6 * max(1.0, abs(bound)):
-            lab.fail(f"{policy.name} is worth {mean:.6g} +- {error:.2g} on average, beyond the bound {bound:.9g} of {answer}")
+            lab.fail(
+                f"{policy.name} is worth {mean:.6g} +- {error:.2g} on average, beyond the bound {bound:.9g} of {answer}"
+            )
     return len(policies)
 
 
@@ -243,7 +259,9 @@ def perfect_information_wins(lab: Lab) -> str:
         headroom.append(min(lab.problem.objective.sign * (best - e.trajectory.value) for e in rivals))
         for episode in rivals:
             if lab.beats(episode.trajectory.value, best):
-                lab.fail(f"{episode} is worth {episode.trajectory.value:.9g}, {answer} with perfect information only {best:.9g}")
+                lab.fail(
+                    f"{episode} is worth {episode.trajectory.value:.9g}, {answer} with perfect information only {best:.9g}"
+                )
     if not compared:
         raise NotApplicable("no program knows a scenario: " + "; ".join(lab.notes))
     return f"{compared} episodes; the best policy stays {min(headroom):.6g} to {max(headroom):.6g} behind"

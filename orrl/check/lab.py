@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,13 +14,18 @@ from ..core.capabilities import HasKernel, HasProgram, HasRules, HasScenarios
 from ..core.errors import NotInstalledError, NotSupportedError
 from ..core.hashing import canonical_bytes
 from ..core.policy import Actions, Policy, RandomPolicy
-from ..core.program import Outcome, Program
 from ..core.rollout import Trajectory, rollout
 from ..core.seeds import stream
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..core.program import Outcome, Program
 
 __all__ = ["Answer", "Episode", "Lab", "NotApplicable", "Recorder", "Script", "World"]
 
 TOLERANCE = 1e-6
+ENV = "the environment under random play"
 
 
 class NotApplicable(Exception):
@@ -47,6 +51,7 @@ class Episode:
     who: str
     world: World
     trajectory: Trajectory
+    kind: str = "policy"
 
     def __str__(self) -> str:
         return f"{self.who} in {self.world}"
@@ -187,19 +192,37 @@ class Lab:
         return rollout(problem or self.problem, policy, [world.scenario], seed=world.seed)[0]
 
     @cached_property
-    def episodes(self) -> list[Episode]:
-        """Every policy in every world, one by one; and the environment under random play."""
+    def _played(self) -> tuple[list[Episode], list[str]]:
+        """Every policy in every world, one by one, and the environment under random play; and what raised."""
         self.need(HasKernel)
-        rows = [Episode(p.name, w, self.play(p, w)) for p in self.policies() for w in self.worlds]
-        return rows + [self._in_env(world) for world in self.worlds]
+        episodes: list[Episode] = []
+        broken: list[str] = []
+        for world in self.worlds:
+            turns = {p.name: partial(self._by_policy, p, world) for p in self.policies()}
+            for who, turn in {**turns, ENV: partial(self._in_env, world)}.items():
+                try:
+                    episodes.append(turn())
+                except Exception as error:  # one broken policy must not hide the others
+                    broken.append(f"{who} in {world} cannot be played: {type(error).__name__}: {error}")
+        return episodes, broken
+
+    @property
+    def broken(self) -> list[str]:
+        """Policies and environments that raised."""
+        return self._played[1]
 
     @property
     def finished(self) -> list[Episode]:
         """Episodes with a solution; a dead end has none."""
-        rows = [e for e in self.episodes if not e.trajectory.failed]
+        for text in self.broken:
+            self.note(text)
+        rows = [e for e in self._played[0] if not e.trajectory.failed]
         if not rows:
-            raise NotApplicable(f"all {len(self.episodes)} episodes ended without a solution")
+            raise NotApplicable(f"none of {len(self._played[0])} episodes ended with a solution")
         return rows
+
+    def _by_policy(self, policy: Policy, world: World) -> Episode:
+        return Episode(policy.name, world, self.play(policy, world))
 
     def _in_env(self, world: World) -> Episode:
         env = self.problem.env(illegal="raise")
@@ -217,7 +240,7 @@ class Lab:
         failed = truncated or bool(info.get("failed", info.get("deadlock", False)))
         played, gained = np.array(actions, np.int64), np.array(rewards, np.float64)
         episode = Trajectory(self.problem, world.scenario, played, gained, env.state(), failed)
-        return Episode("the environment under random play", world, episode)
+        return Episode(ENV, world, episode, "env")
 
     # ---- the programs ------------------------------------------------------------------------------------------
     def build(self, backend: str, form: str, world: World | None) -> Program:

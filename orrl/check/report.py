@@ -105,7 +105,9 @@ class CheckReport:
         for row in self.rows:
             lines.append(f"{row.point:>3}  {row.status:<14}  {row.title}")
             lines += textwrap.wrap(row.detail, 112, initial_indent=" " * 21, subsequent_indent=" " * 21)
-            more = row.failures[:SHOWN] + ((f"and {len(row.failures) - SHOWN} more",) if len(row.failures) > SHOWN else ())
+            more = row.failures[:SHOWN] + (
+                (f"and {len(row.failures) - SHOWN} more",) if len(row.failures) > SHOWN else ()
+            )
             for text in more:
                 lines += textwrap.wrap(text, 112, initial_indent=" " * 21 + "- ", subsequent_indent=" " * 23)
         return "\n".join(lines)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,9 @@ from ..core.policy import RandomPolicy
 from ..core.rollout import rollout
 from ..core.seeds import spawn_seeds
 from ..core.tables import policy_value
-from .lab import Lab
+
+if TYPE_CHECKING:
+    from .lab import Lab
 
 __all__ = ["simulated", "tables_are_laws"]
 
@@ -49,7 +51,9 @@ def _shapes(lab: Lab, table: TabularMDP) -> bool:
         lab.fail(f"{len(table.transition)} transition arrays for {actions} actions: give one per action")
     for a, law in enumerate(table.transition):
         if law.shape != (states, states):
-            lab.fail(f"transition[{a}] has shape {law.shape}: expected {(states, states)}, its support leaves the states")
+            lab.fail(
+                f"transition[{a}] has shape {law.shape}: expected {(states, states)}, its support leaves the states"
+            )
     for a, law in enumerate(table.observation or ()):
         if law.shape[0] != states:
             lab.fail(f"observation[{a}] has shape {law.shape}: expected one row for each of the {states} states")

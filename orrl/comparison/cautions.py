@@ -88,7 +88,7 @@ def _evidence(data: pd.DataFrame, summary: pd.DataFrame, setting: Mapping[str, A
     out = []
     for method, line in summary.iterrows():
         if line["kind"] == "learned" and (n := int(line["trainings"] if pd.notna(line["trainings"]) else 1)) < 5:
-            out.append(f"{method} stands on {n} training{'s' if n > 1 else ''}: fewer than 5 seeds carry no ranking")
+            out.append(f"{method} stands on {n} training seed{'s' if n > 1 else ''}: fewer than 5 support no ranking")
     instances = data["problem_hash"].nunique()
     worlds = setting.get("scenarios") or 1
     if instances * worlds < 5 and len(summary) > 1:

@@ -178,7 +178,7 @@ def run_cell(task: Task) -> Outcome:
         result = solver.solve(
             task.problem, time_limit=task.time_limit, threads=task.threads, seed=task.seed, scenario=world
         )
-        if world is not None and result.objective is None and result.policy is not None and not solver.clairvoyant:
+        if world is not None and result.solution is None and result.policy is not None and not solver.clairvoyant:
             result = _played(task, solver, result, world)
         text, note = _text(result)
         message = "; ".join(part for part in (result.message, note) if part)
@@ -241,7 +241,7 @@ def fingerprint(value: Any) -> str:
     """Hash of an object's pickle: equal for equal contents as a rule, never equal for different ones."""
     import hashlib
 
-    from joblib.externals import cloudpickle
+    import cloudpickle
 
     try:
         return hashlib.sha256(cloudpickle.dumps(value)).hexdigest()

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-from ..core.errors import OrrlError
+from ..core.errors import NotSupportedError, OrrlError
 from ..core.policy import Policy, RandomPolicy
+from ..core.program import Outcome
 from ..core.result import Result
+from ..core.run import Run
 from ..core.solver import Solver
+from ..core.trace import Trace
+from ..core.types import Support
 from .cell import fingerprint, plain
 
 __all__ = ["Entry", "as_entries", "identity", "kind_of", "role_of", "trained"]
@@ -38,6 +42,8 @@ class Entry:
         method = self.policies[seed] if self.policies else self.method
         if isinstance(method, Solver):
             return method
+        if isinstance(method, Result) and method.policy is None and method.solution is not None:
+            return GivenPlan(method)
         from ..methods import resolve
 
         return resolve(method, problem)
@@ -52,6 +58,39 @@ def _is_named(method: Any) -> bool:
     return (
         isinstance(method, tuple) and len(method) == 2 and isinstance(method[0], str) and isinstance(method[1], Mapping)
     )
+
+
+class GivenPlan(Solver):
+    """A plan that was found before, with the clocks of then; judged again, under the scenario where there is one."""
+
+    name = "given plan"
+    clairvoyant: ClassVar[bool] = False
+
+    def __init__(self, result: Result) -> None:
+        self.result, self.name = result, result.method  # type: ignore[misc]
+        self.kind = "exact" if result.bound is not None else "heuristic"
+
+    def supports(self, problem: Any) -> Support:
+        """Only the problem that it is a plan for."""
+        if problem.content_hash == self.result.problem_hash:
+            return Support(True)
+        return Support(False, f"the result is a plan for {self.result.problem}")
+
+    def _solve(self, problem: Any, run: Run) -> Outcome:
+        raise AssertionError("solve is overridden")
+
+    def solve(self, problem: Any, *, scenario: Any = None, **limits: Any) -> Result:
+        """The result as it was, with the referee's verdict of now."""
+        if support := self.supports(problem):
+            verdict = problem.evaluate(self.result.solution, scenario)
+            status: Any = "error" if not verdict.feasible else "feasible" if problem.is_stochastic else self.result.status
+            bound = None if problem.is_stochastic else self.result.bound
+            message = "; ".join(["a plan found earlier", *verdict.violations[:3]])
+            trace = Trace(self.result.sense) if problem.is_stochastic else self.result.trace
+            return self.result.with_(
+                status=status, objective=verdict.objective, evaluation=verdict, bound=bound, message=message, trace=trace
+            )
+        raise NotSupportedError(support.reason)
 
 
 def as_entries(methods: Any) -> list[Entry]:

@@ -16,7 +16,7 @@ from ..core.seeds import spawn_seeds
 from ..versions import show_versions
 from .cell import Cell, Outcome, Row, Task, run_cell
 from .entries import Entry, as_entries
-from .plan import make_plan
+from .plan import labels, make_plan
 from .progress import Report, reporting
 from .store import Store
 
@@ -101,7 +101,7 @@ def compare(
     plan = make_plan(instances, entries, seeds=seeds, worlds=worlds, time_limit=time_limit, threads=threads)
     setting = {
         "methods": [entry.label for entry in entries],
-        "problems": [problem.name for problem in instances],
+        "problems": labels(instances),
         "seeds": seeds,
         "scenarios": len(worlds) if any(p.is_stochastic for p in instances) else None,
         "scenario_seed": scenario_seed,
@@ -141,10 +141,6 @@ def _check(
         if problem.content_hash in known:
             raise OrrlError(f"problems {known[problem.content_hash]!r} and {problem.name!r} have the same content")
         known[problem.content_hash] = problem.name
-    names = [problem.name for problem in problems]
-    for name in names:
-        if names.count(name) > 1:
-            raise OrrlError(f"{names.count(name)} problems are named {name!r}: give each its own name")
     for entry in entries:
         if entry.policies and len(entry.policies) < seeds:
             raise OrrlError(f"{entry.label} has {len(entry.policies)} policies for {seeds} seeds: give one policy a seed")

@@ -59,9 +59,7 @@ def frame(rows: Sequence[Row], reference: str | None) -> pd.DataFrame:
         group = (row.cell.problem_hash, row.cell.scenario)
         line.update(_measures(row, bounds.get(group), targets.get(group), values.get(_key(row)), end))
         lines.append(line)
-    return pd.DataFrame(lines).convert_dtypes(
-        convert_string=False, convert_floating=False, convert_boolean=False, convert_integer=True
-    )
+    return pd.DataFrame(lines).astype({"scenario": "Int64", "trainings": "Int64", "feasible": "boolean"})
 
 
 def _key(row: Row) -> tuple[str, int | None, int]:
@@ -130,7 +128,7 @@ def _plain_columns(row: Row) -> dict[str, Any]:
         "seconds": seconds,
         "time_limit": _number(cell.time_limit),
         "threads": cell.threads,
-        "trainings": _number(cell.trainings),
+        "trainings": cell.trainings,
         "seen": cell.seen,
         "machine": outcome.machine,
         "message": outcome.message,

@@ -11,7 +11,7 @@ from ..versions import orrl_version
 from .cell import Cell, Outcome, Task, cell_key
 from .entries import Entry, identity, kind_of, role_of, trained
 
-__all__ = ["BestKnown", "make_plan"]
+__all__ = ["BestKnown", "labels", "make_plan"]
 
 # What ``describe`` says of every problem; the rest is the size.
 _USUAL = frozenset({"name", "family", "objective", "unit", "stochastic", "content_hash", "not modelled"})
@@ -58,7 +58,7 @@ def make_plan(
     unknown: dict[str, UnknownNameError] = {}
     met: set[str] = set()
     owner: dict[str, str] = {}
-    for problem in problems:
+    for label, problem in zip(labels(problems), problems, strict=True):
         record = _best_known(problem)
         noise: list[tuple[int | None, int | None]] = [(None, None)]
         if problem.is_stochastic:
@@ -78,7 +78,7 @@ def make_plan(
                     except NotSupportedError as error:
                         met.add(entry.label)
                         reason = str(error)
-                about = _about(problem, entry, solver, record)
+                about = _about(label, problem, entry, solver, record)
                 method = identity(entry, solver, seed)
                 for index, world in noise:
                     key = cell_key(
@@ -112,30 +112,44 @@ def make_plan(
     return plan
 
 
+def labels(problems: Sequence[Any]) -> list[str]:
+    """Names, and for those that share one also what tells them apart (``"ft06 (BWS)"``), at worst the content hash."""
+    out = []
+    for problem in problems:
+        same = [_size(other) for other in problems if other.name == problem.name]
+        own, label = _size(problem), problem.name
+        if len(same) > 1:
+            telling = (key for key in own if len({repr(size.get(key)) for size in same}) == len(same))
+            key = next(telling, None)
+            label += f" ({problem.content_hash[:8] if key is None else own[key]})"
+        out.append(label)
+    return out
+
+
+def _size(problem: Any) -> dict[str, Any]:
+    return {k: v for k, v in problem.describe().items() if k not in _USUAL and isinstance(v, bool | int | float | str)}
+
+
 def _best_known(problem: Any) -> BestKnown | None:
     from ..catalogue import best_known
 
     return best_known(problem)
 
 
-def _about(problem: Any, entry: Entry, solver: Solver | None, record: BestKnown | None) -> dict[str, Any]:
+def _about(label: str, problem: Any, entry: Entry, solver: Solver | None, record: BestKnown | None) -> dict[str, Any]:
     """The fields of a cell that do not depend on seed and scenario."""
     clairvoyant = solver is not None and solver.clairvoyant and problem.is_stochastic
     minimise = problem.objective.sense == "min"
     known = None if record is None else record.upper if minimise else record.lower
     bound = None if record is None else record.lower if minimise else record.upper
     return {
-        "problem": problem.name,
+        "problem": label,
         "problem_hash": problem.content_hash,
         "family": problem.family,
         "sense": problem.objective.sense,
         "objective": problem.objective.name,
         "unit": problem.objective.unit,
-        "size": {
-            k: v
-            for k, v in problem.describe().items()
-            if k not in _USUAL and isinstance(v, bool | int | float | str)
-        },
+        "size": _size(problem),
         "method": entry.label,
         "kind": kind_of(solver),
         "role": role_of(solver, clairvoyant),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-import shutil
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -20,17 +19,23 @@ from .measures import FORMULAS
 if TYPE_CHECKING:
     from .table import Comparison
 
-__all__ = ["header", "headroom_lines", "number", "pair_lines", "percent", "renderable", "span", "to_text"]
+__all__ = ["header", "headroom_lines", "natural_width", "number", "p_value", "parameters", "percent", "renderable", "span", "to_text"]
 
 _PRINTED = ("gap to bound", "excess", "interval", "SGM", "PAR10", "break-even")
 
 
-def to_text(comparison: Comparison, width: int | None = None) -> str:
-    """The table without colours, as wide as the terminal (at least 118 characters)."""
+def to_text(comparison: Comparison, width: int = 118) -> str:
+    """The table without colours, at least `width` characters wide and never cut off."""
     out = io.StringIO()
-    wide = width or max(118, min(160, shutil.get_terminal_size((118, 40)).columns))
-    Console(file=out, width=wide, color_system=None, highlight=False).print(renderable(comparison))
+    console = Console(file=out, width=max(width, natural_width(comparison)), color_system=None, highlight=False)
+    console.print(renderable(comparison))
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
+
+
+def natural_width(comparison: Comparison) -> int:
+    """Characters that the table needs."""
+    wide = Console(file=io.StringIO(), width=1000, color_system=None)
+    return wide.measure(_table(comparison, comparison.summary())).maximum
 
 
 def renderable(comparison: Comparison) -> RenderableType:
@@ -39,7 +44,9 @@ def renderable(comparison: Comparison) -> RenderableType:
     parts: list[RenderableType] = [Text(line, style="bold" if i == 0 else "dim") for i, line in enumerate(header(comparison))]
     parts.append(_table(comparison, summary))
     parts += [Text(line) for line in headroom_lines(comparison)]
-    parts += [Text(line) for line in pair_lines(comparison)]
+    parts += _pairs(comparison)
+    told = [f"{m} ({', '.join(f'{k}={v}' for k, v in o.items())})" for m, o in parameters(comparison).items()]
+    parts += [Text("parameters: " + "; ".join(told), style="dim")] if told else []
     parts += [Text(f"{name}: {FORMULAS[name]}", style="dim") for name in _PRINTED if name != "break-even" or _learns(summary)]
     parts += [Text(f"warning: {line}", style="yellow") for line in comparison.warnings]
     return Group(*parts)
@@ -67,15 +74,19 @@ def header(comparison: Comparison) -> list[str]:
     sources = list(dict.fromkeys(cell.best_source for cell in cells if cell.best_source))
     if sources:
         lines.append(f"best known values: {'; '.join(sources[:3])}")
-    options = {cell.method: cell.options for cell in cells if cell.options}
-    told = [f"{m} ({', '.join(f'{k}={v}' for k, v in o.items())})" for m, o in options.items() if _of_interest(o)]
-    if told:
-        lines.append("parameters: " + "; ".join(told))
     return lines
 
 
-def _of_interest(options: Mapping[str, Any]) -> bool:
-    return bool(set(options) - {"policy", "scenarios", "scenario_seed"})
+def parameters(comparison: Comparison) -> dict[str, dict[str, Any]]:
+    """Options of each method that has any; what is empty is left out."""
+    found = {}
+    for row in comparison.rows:
+        # a policy played on its own has the simulation's arguments, which `compare` replaces
+        options = {} if "policy" in row.cell.options else row.cell.options
+        told = {k: v for k, v in options.items() if v not in (None, "", [], {})}
+        if told:
+            found.setdefault(row.cell.method, told)
+    return found
 
 
 def _machine(versions: Mapping[str, Any]) -> str:
@@ -92,8 +103,12 @@ def _machine(versions: Mapping[str, Any]) -> str:
 def _table(comparison: Comparison, summary: pd.DataFrame) -> Table:
     learns = _learns(summary)
     known = bool(summary["excess_best_n"].sum())
+    fewer = (summary["excess_reference_n"] < summary["runs"]).any()
     perfect = bool((summary["role"] == "perfect information").any())
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), show_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1), pad_edge=False, show_edge=False)
+    if fewer:
+        table.caption = "* mean over the runs with an answer only"
+        table.caption_justify = "left"
     table.add_column("method", no_wrap=True)
     table.add_column("kind", style="dim")
     numeric = ["runs", "feasible", "optimal", "gap to bound\n" + ("(perfect info)" if perfect else "(proven)")]
@@ -115,15 +130,12 @@ def _table(comparison: Comparison, summary: pd.DataFrame) -> Table:
 def _cells(method: str, line: pd.Series[Any], reference: str, known: bool, learns: bool) -> list[str]:
     runs = int(line["runs"])
     asked = runs + int(line["unsupported"]) + int(line["missing"])
-    cells = [
-        escape(method),
-        line["role"] if line["role"] in ("perfect information",) else line["kind"],
-        f"{runs}" if runs == asked else f"{runs}/{asked}",
-    ]
+    kind = "perfect info" if line["role"] == "perfect information" else line["kind"]
+    cells = [method, kind, f"{runs}" if runs == asked else f"{runs} of {asked}"]
     if not runs:
-        return [*cells, "-"]
+        return [escape(cell) for cell in cells]
     cells += [
-        percent(line["feasible_rate"], 0) + ("" if line["feasible_rate"] == 1 else " " + span(line["feasible_low"], line["feasible_high"], 0)),
+        f"{round(line['feasible_rate'] * runs)}/{runs}",
         f"{int(line['optimal'])}/{runs}" if line["proves"] else "-",
         percent(line["gap_bound"]) + _fewer(line["gap_bound_n"], runs),
     ]
@@ -137,7 +149,7 @@ def _cells(method: str, line: pd.Series[Any], reference: str, known: bool, learn
     cells += [number(line["seconds_sgm"]), number(line["par10"]), number(line["primal_integral"])]
     if learns:
         cells += [number(line["train_seconds"]), "never" if line["break_even"] == math.inf else number(line["break_even"])]
-    return [escape(cell) if i else cell for i, cell in enumerate(cells)]
+    return [escape(cell) for cell in cells]
 
 
 def _learns(summary: pd.DataFrame) -> bool:
@@ -146,7 +158,7 @@ def _learns(summary: pd.DataFrame) -> bool:
 
 def _fewer(n: float, runs: int) -> str:
     """Marks a mean over fewer runs than there are."""
-    return "" if n in (runs, 0) else f" ({int(n)} of {runs})"
+    return "" if n in (runs, 0) else "*"
 
 
 def headroom_lines(comparison: Comparison) -> list[str]:
@@ -162,19 +174,27 @@ def headroom_lines(comparison: Comparison) -> list[str]:
     return [f"headroom (mean gap to the best bound of what takes no thought): {', '.join(told)}{remark}"]
 
 
-def pair_lines(comparison: Comparison, most: int = 12) -> list[str]:
-    """Paired differences in words."""
+def _pairs(comparison: Comparison) -> list[RenderableType]:
+    """Paired differences, one line a method."""
     table = comparison.pairwise()
-    lines = []
-    for method, row in table.head(most).iterrows():
-        p = row["p_holm"]
-        test = "" if pd.isna(p) else f" (Wilcoxon over {int(row['units'])}, Holm: p {'< 0.0001' if p < 1e-4 else f'= {p:.4f}'})"
-        lines.append(
-            f"paired with {comparison.reference}: {method} {percent(row['difference'], plus=True)} "
-            f"{span(row['low'], row['high'])} better {row['wins']}, equal {row['ties']}, worse {row['losses']} "
-            f"of {row['runs']}{test}".replace("  ", " ")
-        )
-    return lines
+    if not len(table):
+        return []
+    grid = Table.grid(padding=(0, 2))
+    for justify in ("left", "right", "left", "right", "right", "right", "left"):
+        grid.add_column(justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    for method, row in table.iterrows():
+        difference = percent(row["difference"], plus=True)
+        counts = [f"better {row['wins']}", f"equal {row['ties']}", f"worse {row['losses']}"]
+        grid.add_row(f"  {escape(str(method))}", difference, span(row["low"], row["high"]), *counts, p_value(row["p_holm"]))
+    runs, units = table["runs"].max(), table["units"].max()
+    what = "instances and scenarios" if comparison.setting.get("scenarios") else f"instance{'s' if units > 1 else ''}"
+    told = f"paired with {comparison.reference} on {runs} runs; Wilcoxon over {units} {what}, p corrected by Holm:"
+    return [Text(told), grid]
+
+
+def p_value(p: float) -> str:
+    """``p = 0.03``; empty where there was no test."""
+    return "" if pd.isna(p) else "p < 0.0001" if p < 1e-4 else f"p = {p:.2g}"
 
 
 def percent(value: float, digits: int = 1, *, plus: bool = False) -> str:
@@ -196,4 +216,4 @@ def number(value: float) -> str:
         return "-"
     if math.isinf(value):
         return "inf"
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}" if abs(value) >= 1e-4 else "<0.0001" if value else "0"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}" if abs(value) >= 1e-3 else "<0.001" if value else "0"

@@ -100,7 +100,11 @@ class Kernel(Protocol):
         ...
 
     def step(self, state: Any, actions: npt.NDArray[np.int64]) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
-        """Apply one action per row (ended rows ignore theirs); rewards (B,) and done (B,)."""
+        """Apply one action per row; rewards (B,) and done (B,). An ended row ignores its action; -1 keeps a row."""
+        ...
+
+    def reset_rows(self, state: Any, rows: Sequence[int], scenarios: Sequence[Any]) -> None:
+        """Begin new episodes in some rows; the others stay."""
         ...
 
     def observe(self, state: Any) -> npt.NDArray[np.float32]:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
+from .budget import Deadline
 from .capabilities import Kernel
 from .errors import NotSupportedError
 
@@ -53,12 +54,15 @@ class Policy(ABC):
         Content hashes of the problems it was trained on, so that a comparison can flag them.
     needs_observation : bool
         False for a rule that reads the view only; it is then given None.
+    deadline : Deadline or None
+        Set by the caller that has one; a policy that plans at each decision decides at once when it has passed.
     """
 
     name: str = "policy"
     scope: ClassVar[Literal["any", "instance", "distribution"]] = "any"
     seen: frozenset[str] = frozenset()
     needs_observation: bool = True
+    deadline: Deadline | None = None
 
     def reset(self, problem: Any, *, batch: int = 1, seed: int = 0) -> None:  # noqa: B027  (memoryless by default)
         """Forget everything and prepare for `batch` rows of `problem` (or a sequence of problems, one a row)."""

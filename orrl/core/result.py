@@ -13,7 +13,7 @@ from .errors import OrrlError
 from .trace import Trace
 from .types import Evaluation, Sense, relative_gap
 
-__all__ = ["Bound", "Result", "Status", "Stop", "Times", "dump_object", "load_object"]
+__all__ = ["Bound", "Result", "Status", "Stop", "Times", "dump_object", "load_object", "trusted_packages"]
 
 Status = Literal["optimal", "feasible", "estimated", "infeasible", "no_solution", "error"]
 Stop = Literal["optimal", "gap", "time", "iterations", "converged", "finished", "user", "failure"]
@@ -195,16 +195,17 @@ def load_object(data: Mapping[str, Any]) -> Any:
         Where the type comes from elsewhere: a result file must not be able to import arbitrary code.
     """
     module, _, name = str(data["type"]).partition(":")
-    if module.partition(".")[0] not in _trusted_packages():
+    if module.partition(".")[0] not in trusted_packages():
         raise OrrlError(f"{data['type']!r} is neither of orrl nor of a registered plugin: not imported")
     return getattr(importlib.import_module(module), name).from_dict(data["data"])
 
 
-def _trusted_packages() -> set[str]:
+def trusted_packages() -> set[str]:
+    """Top-level packages whose classes a result or policy file may name: orrl and its registered plugins."""
     from importlib.metadata import entry_points
 
     found = {"orrl"}
-    for group in ("orrl.problems", "orrl.solvers"):
+    for group in ("orrl.problems", "orrl.solvers", "orrl.learners"):
         found |= {point.value.partition(":")[0].partition(".")[0] for point in entry_points(group=group)}
     return found
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from .capabilities import TabularMDP
 from .errors import DataError
 from .policy import Actions, Policy
+
+if TYPE_CHECKING:
+    from .capabilities import TabularMDP
 
 __all__ = ["TablePolicy", "policy_value"]
 
@@ -85,7 +87,9 @@ class TablePolicy(Policy):
 
         for one in problem if isinstance(problem, Sequence) else [problem]:
             if one.content_hash not in self.seen:
-                raise DataError(f"policy {self.name!r} was made for another problem than {one.name} (content hash differs)")
+                raise DataError(
+                    f"policy {self.name!r} was made for another problem than {one.name} (content hash differs)"
+                )
         self._step = 0
         self._rng = stream(seed, "table-policy")
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from orrl.core.capabilities import HasTabular
 from orrl.core.program import Outcome
-from orrl.core.run import Run
 from orrl.core.solver import Solver
 from orrl.core.tables import TablePolicy
 from orrl.core.types import Support
+
+if TYPE_CHECKING:
+    from orrl.core.run import Run
 
 __all__ = ["BackwardDP"]
 

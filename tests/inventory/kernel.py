@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,8 @@ import numpy.typing as npt
 from .problem import InventoryState
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .problem import Demand, Inventory
 
 __all__ = ["InventoryKernel", "Shelves"]
@@ -49,14 +50,20 @@ class InventoryKernel:
         demand, orders = (np.zeros((rows, self.periods), np.int64) for _ in range(2))
         for b, (problem, scenario) in enumerate(zip(own, scenarios, strict=True)):
             demand[b, : problem.horizon] = scenario.path
-            orders[b, : problem.objective.stage] = problem.state.orders
+            orders[b, : len(problem.state.orders)] = problem.state.orders
         return Shelves(
             which=np.array(which, np.int64),
-            stage=np.array([p.objective.stage for p in own], np.int64),
+            stage=np.array([len(p.state.orders) for p in own], np.int64),
             stock=np.array([p.stock for p in own], np.int64),
             demand=demand,
             orders=orders,
         )
+
+    def reset_rows(self, state: Shelves, rows: Sequence[int], scenarios: Sequence[Demand]) -> None:
+        """Begin again in some rows."""
+        fresh = self.reset(scenarios, [int(state.which[b]) for b in rows])
+        for name in ("stage", "stock", "demand", "orders"):
+            getattr(state, name)[list(rows)] = getattr(fresh, name)
 
     def mask(self, state: Shelves) -> npt.NDArray[np.bool_]:
         """Orders that the supplier and the shelf allow."""
@@ -71,7 +78,7 @@ class InventoryKernel:
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
         """Order, meet the demand, count the money of the period (undiscounted)."""
         horizon = self.size["horizon"][state.which]
-        rows = np.flatnonzero(state.stage < horizon)
+        rows = np.flatnonzero((state.stage < horizon) & (actions >= 0))
         w, t, order = state.which[rows], state.stage[rows], actions[rows]
         there = state.stock[rows] + order
         sold = np.minimum(there, state.demand[rows, t])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -17,6 +16,8 @@ from orrl.core.seeds import spawn_seeds, stream
 from orrl.core.types import Evaluation, Objective, Support
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     from orrl.core.policy import Policy
     from orrl.core.program import Program
     from orrl.core.rollout import Trajectory
@@ -70,7 +71,7 @@ class Inventory(Problem):
     """Each period: order, see the demand, sell what there is, pay for what is left; unmet demand is lost.
 
     Profit of period t, discounted by ``discount**t``: ``price * sales - cost * order - fixed * [order > 0] - holding *
-    stock at the end``. The price is constant and holding costs something, so a plan gains nothing by turning a customer away.
+    stock at the end``. The price is constant and holding costs something, so no plan gains by turning a customer away.
 
     Parameters
     ----------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +13,8 @@ from orrl.core.tables import TablePolicy
 from .problem import Plan
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .problem import Demand, Inventory
 
 __all__ = ["InventoryMilp", "OccupationLP"]
@@ -110,7 +111,9 @@ class OccupationLP(Program):
             out = sum(m.x[t, s, a] for a in range(actions) if table.mask[s, a])
             if t == 0:
                 return out == float(table.initial[s])
-            return out == sum(m.x[t - 1, z, a] * table.transition[a][z, s] for z, a in legal if table.transition[a][z, s])
+            return out == sum(
+                m.x[t - 1, z, a] * table.transition[a][z, s] for z, a in legal if table.transition[a][z, s]
+            )
 
         m.flow = pyo.Constraint(m.t, m.s, rule=flow)
         gain = sum(table.discount**t * table.reward[s, a] * m.x[t, s, a] for t in m.t for s, a in legal)

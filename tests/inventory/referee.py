@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from orrl.core.types import Evaluation
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .problem import Demand, Inventory, Plan
 
 __all__ = ["evaluate", "profit"]

@@ -146,9 +146,18 @@ def run_highs(highs: Any, program: Program, run: Run, options: Mapping[str, Any]
     if failure:
         raise failure[0]
     status = highs.getModelStatus()
+    if status == highspy.HighsModelStatus.kModelEmpty:
+        return _empty(highs.getLp())
     if code == highspy.HighsStatus.kError:
         raise OrrlError(f"HiGHS cannot run this model (model status {highs.modelStatusToString(status)})")
     return _collect(highs, program.sense, mip, integral, best, status)
+
+
+def _empty(lp: Any) -> Found:
+    """No columns: the constant is the answer, unless a row without terms asks for more than 0."""
+    if np.any(np.asarray(lp.row_lower_) > SAME) or np.any(np.asarray(lp.row_upper_) < -SAME):
+        return Found(highspy.HighsModelStatus.kInfeasible)
+    return Found(highspy.HighsModelStatus.kOptimal, np.zeros(0), float(lp.offset_), float(lp.offset_))
 
 
 def _collect(highs: Any, sense: Sense, mip: bool, integral: bool, best: list[FloatArray], status: Any) -> Found:

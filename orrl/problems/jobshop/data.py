@@ -18,6 +18,7 @@ from .interruptions import IntArray, Interruptions, Outages
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ...core.capabilities import GraphSpec
     from ...core.policy import Policy
     from ...core.program import Program
     from ...core.rollout import Trajectory
@@ -391,6 +392,12 @@ class JobShop(Problem):
         from .env import JobShopVectorEnv
 
         return JobShopVectorEnv(problems, scenarios, **options)
+
+    def graph_spec(self) -> GraphSpec:
+        """Sizes of the observation with ``obs="graph"``."""
+        from .env import graph_spec
+
+        return graph_spec(self.kernel([self]))
 
     def at(self, state: ShopState) -> Self:
         """The same shop from a running state."""

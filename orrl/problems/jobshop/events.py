@@ -259,14 +259,14 @@ def refresh(route, facts, config, row, job, visit, holder, window, mask, wait): 
 
 @SOURCE.add("i8(TABLES, i8[::1], b1, f8[::1])", entry=True)
 def step(route, facts, config, row, job, visit, holder, window, mask, actions, wait, rewards):  # type: ignore[no-untyped-def]
-    """One decision a row; rewards (B,) are written. Returns the first row with an illegal action, else -1."""
+    """One decision a row, -1 keeps a row; rewards (B,) are written. Returns the first row with an illegal action, else -1."""
     jobs = job.shape[1]
     for b in range(len(actions)):
-        if not row[b, ENDED] and not (0 <= actions[b] <= jobs and mask[b, actions[b]]):
+        if not row[b, ENDED] and actions[b] != -1 and not (0 <= actions[b] <= jobs and mask[b, actions[b]]):
             return b
     for b in range(len(actions)):
         rewards[b] = 0.0
-        if row[b, ENDED]:
+        if row[b, ENDED] or actions[b] == -1:
             continue
         if actions[b] == jobs:
             rewards[b] = _advance(facts, config, row, job, holder, b, row[b, NEXT])

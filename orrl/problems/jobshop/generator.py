@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
@@ -15,6 +14,8 @@ from .interruptions import Interruptions
 from .planted import planted
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from .data import Goal, JobShop
 
 __all__ = ["ShopGenerator", "generate", "planted"]
@@ -49,8 +50,8 @@ def generate(
     low, high : int
         Durations are uniform on the integers from `low` to `high`.
     operations : int or (int, int), optional
-        Operations per job, at most `machines`; a range (ends included) gives routes of different length. By default each
-        job visits every machine.
+        Operations per job, at most `machines`; a range (ends included) gives routes of different length. By default
+        each job visits every machine.
     name : str, optional
         By default the size and the seed.
     **options
@@ -60,8 +61,10 @@ def generate(
     -----
     Routes are uniform permutations of the machines, cut after the given number of operations.
     """
-    _check_range("jobs", jobs, 1)
-    _check_range("machines", machines, 1)
+    for what, value in (("jobs", jobs), ("machines", machines)):
+        if isinstance(value, tuple):
+            raise DataError(f"{what} is {value!r}: give one number; JobShop.generator(...) draws from ranges")
+        _check_range(what, value, 1)
     routes, durations = _draw(stream(seed, "jobshop", "generate"), jobs, machines, (low, high), operations)
     options.setdefault("machine_names", [f"machine {m}" for m in range(machines)])
     return cls(machines=routes, durations=durations, name=name or f"random-{jobs}x{machines}-{seed}", **options)

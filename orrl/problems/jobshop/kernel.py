@@ -61,6 +61,8 @@ class ShopKernel:
         Offer waiting while something can move. Without it schedules are non-delay, which excludes optima.
     reward_scale : float
         Rewards are divided by it.
+    pad_to : (int, int, int), optional
+        Jobs, operations per job and machines of the tables; the largest problem's by default.
     compiled : bool or None
         Run as machine code or as plain Python; None takes Python for the first few short episodes of a process.
     """
@@ -71,6 +73,7 @@ class ShopKernel:
         *,
         wait: bool = True,
         reward_scale: float = 1.0,
+        pad_to: tuple[int, int, int] | None = None,
         compiled: bool | None = None,
     ) -> None:
         if not problems:
@@ -81,7 +84,13 @@ class ShopKernel:
         self.n_jobs = max(p.n_jobs for p in self.problems)
         self.n_operations = max(p.machines.shape[1] for p in self.problems)
         self.n_machines = max(p.n_machines for p in self.problems)
+        if pad_to is not None:
+            size = (self.n_jobs, self.n_operations, self.n_machines)
+            if any(a > b for a, b in zip(size, pad_to, strict=True)):
+                raise DataError(f"pad_to is {pad_to} but a shop has (jobs, operations, machines) {size}: pad to at least that")
+            self.n_jobs, self.n_operations, self.n_machines = pad_to
         self.n_actions = self.n_jobs + 1
+        self.idle_action = self.n_jobs
         self.shops = self._tables()
 
     def _tables(self) -> Shops:

@@ -55,5 +55,6 @@ class RulePolicy(Policy):
 
 
 def rules() -> dict[str, Policy]:
-    """Every rule by name; ``("mwkr", {"wip_cap": 4})`` names one with a cap."""
-    return {name: RulePolicy(name) for name in RULES}
+    """Every rule by name, the best for plain shops first; ``("mwkr", {"wip_cap": 4})`` names one with a cap."""
+    names = ["mwkr", *(name for name in RULES if name not in ("mwkr", "random")), "random"]
+    return {name: RulePolicy(name) for name in names}

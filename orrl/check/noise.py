@@ -1,0 +1,130 @@
+"""Points 8 and 11: a scenario depends on its seed alone, and no policy acts on what has not happened yet."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from ..core.capabilities import HasKernel, HasScenarios
+from ..core.hashing import canonical_bytes
+from ..core.seeds import spawn_seeds
+from .lab import Lab, NotApplicable, Recorder, Script, World
+from .state import cuts
+
+if TYPE_CHECKING:
+    from ..core.policy import Policy
+
+__all__ = ["no_one_sees_the_future", "scenarios_depend_on_the_seed_alone"]
+
+SEEDS = 16  # seeds among which two must differ
+FUTURES = 8  # seeds tried for a future that differs from the one played
+
+
+def scenarios_depend_on_the_seed_alone(lab: Lab) -> str:
+    """Point 8: equal seeds give equal arrays, before and after any method has played with them; other seeds differ."""
+    lab.need(HasScenarios)
+    problem = lab.problem
+    before = {seed: _bytes(problem.scenario(seed)) for seed in lab.seeds}
+    used = {world.seed: world.scenario for world in lab.worlds}
+    again = type(problem).from_dict(problem.to_dict())
+    if problem.supports(HasKernel):
+        for policy in lab.policies():
+            for world in lab.worlds:
+                try:
+                    lab.play(policy, world)
+                except Exception as error:  # point 3's finding
+                    lab.note(f"{policy.name}: {type(error).__name__}")
+    for seed, content in before.items():
+        if _bytes(problem.scenario(seed)) != content:
+            lab.fail(f"scenario({seed}) differs from one call to the next")
+        elif _bytes(again.scenario(seed)) != content:
+            lab.fail(f"scenario({seed}) of a copy made by from_dict(to_dict()) differs")
+        elif _bytes(used[seed]) != content:
+            lab.fail(f"scenario({seed}) was changed by the policies that played it: the kernel must not write into it")
+    drawn = {_bytes(problem.scenario(seed)) for seed in range(SEEDS)}
+    if lab.stochastic and len(drawn) == 1:
+        lab.fail(f"the problem says that it is stochastic, and scenario(0) to scenario({SEEDS - 1}) are all equal")
+    if not lab.stochastic and len(drawn | {_bytes(problem.nominal())}) > 1:
+        lab.fail("the problem says that nothing is random, and its scenarios differ")
+    return f"{len(before)} seeds, {len(drawn)} different scenarios among {SEEDS}"
+
+
+def _bytes(scenario: Any) -> bytes:
+    return canonical_bytes(scenario.to_dict())
+
+
+def no_one_sees_the_future(lab: Lab) -> str:
+    """Point 11: a world is cut at step t and goes on otherwise; up to t every policy must act as before.
+
+    The other world is ``problem.at(state).scenario(seed)``: what had happened by t, and a fresh future. Its past is
+    verified by replaying the actions of the first world: everything shown until t must be the same.
+    """
+    lab.need(HasKernel, HasScenarios)
+    if not lab.stochastic:
+        raise NotApplicable("nothing is random: there is no future to see")
+    judged = 0
+    for policy in lab.policies():
+        for world in lab.worlds:
+            try:
+                judged += _judge(lab, policy, world)
+            except Exception as error:  # point 3's finding
+                lab.note(f"{policy.name}: {type(error).__name__}: {error}")
+    if not judged and not lab.failures:
+        raise NotApplicable(f"no other future was found in {FUTURES} draws per state")
+    return f"{judged} episodes repeated with another future"
+
+
+def _judge(lab: Lab, policy: Policy, world: World) -> int:
+    recorder = Recorder(policy)
+    first = lab.play(recorder, world)
+    recorder.at = frozenset(cuts(len(first.actions)))
+    second = lab.play(recorder, world)
+    if first.actions.tolist() != second.actions.tolist():
+        step = _first(first.actions, second.actions)
+        lab.fail(f"{policy.name} in {world} acts otherwise in step {step} when it is repeated with the same seed")
+        return 0
+    seen, judged = recorder.seen, 0
+    for step, snapshot in recorder.snapshots.items():
+        for seed in spawn_seeds(world.seed, FUTURES, "check-future", step):
+            other = World(world.seed, lab.problem.at(snapshot).scenario(seed), b"")
+            if _bytes(other.scenario) == _bytes(world.scenario):
+                continue
+            if not _same_past(lab, first.actions, seen, step, world, other):
+                return judged
+            judged += 1
+            replay = Recorder(policy)
+            actions = lab.play(replay, other).actions
+            at = _first(actions[: step + 1], first.actions[: step + 1])
+            if at <= step:
+                lab.fail(
+                    f"{policy.name} in {world}: with another future from step {step} on it chooses {_get(actions, at)} "
+                    f"instead of {_get(first.actions, at)} in step {at}: it sees what has not happened yet"
+                )
+                return judged
+    return judged
+
+
+def _same_past(lab: Lab, actions: Any, seen: list[Any], step: int, world: World, other: World) -> bool:
+    """Whether the actions up to `step` show the same observations and masks in the other world."""
+    script = Recorder(Script(actions[: step + 1]))
+    with suppress(LookupError):  # the script is at its end; the episode may go on
+        lab.play(script, other)
+    at = _first(script.seen[: step + 1], seen[: step + 1])
+    if at > step:
+        return True
+    lab.fail(
+        f"{world}: with another future from step {step} on, observation or mask of step {at} differ: either they show "
+        "the future, or problem.at(state).scenario(seed) does not keep what has happened"
+    )
+    return False
+
+
+def _first(a: Any, b: Any) -> int:
+    """Index of the first difference, the length where there is none."""
+    shorter = min(len(a), len(b))
+    longer = max(len(a), len(b))
+    return next((i for i in range(shorter) if a[i] != b[i]), shorter if shorter < longer else longer)
+
+
+def _get(actions: Any, at: int) -> Any:
+    return int(actions[at]) if at < len(actions) else "nothing"

@@ -1,0 +1,35 @@
+"""Random completions of running episodes, the workhorse of look-ahead methods."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .capabilities import Kernel
+from .seeds import stream
+
+__all__ = ["playout"]
+
+
+def playout(kernel: Kernel, state: Any, *, seed: int, discount: float = 1.0, **options: Any) -> npt.NDArray[np.float64]:
+    """Play every row to its end at random; the discounted rewards (B,) of the rest. The state is changed.
+
+    A kernel with a fast ``playout`` of its own does it (and takes `options`, such as a rule to play by); any other is
+    stepped with uniform accepted actions.
+    """
+    fast = getattr(kernel, "playout", None)
+    if fast is not None:
+        return np.asarray(fast(state, seed=seed, **options), dtype=np.float64)
+    rng = stream(seed, "playout")
+    mask = kernel.mask(state)
+    total, factor = np.zeros(len(mask)), 1.0
+    done = ~mask.any(axis=1)
+    while not done.all():
+        draw = np.where(mask, rng.random(mask.shape), -1.0).argmax(axis=1)
+        rewards, done = kernel.step(state, np.where(done, -1, draw).astype(np.int64))
+        total += factor * rewards
+        factor *= discount
+        mask = kernel.mask(state)
+    return total

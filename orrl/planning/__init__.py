@@ -1,0 +1,1 @@
+"""Solvers and policies inside a user's planning loop: simulation, rolling horizon, demonstrations."""

@@ -1,0 +1,70 @@
+"""Best of N random episodes under one known scenario: the simplest search, and a floor for every other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...core.capabilities import HasKernel
+from ...core.jit import compile_seconds
+from ...core.playout import playout
+from ...core.program import Outcome
+from ...core.rollout import Trajectory
+from ...core.run import Run
+from ...core.solver import Solver
+from ...core.types import Support
+
+__all__ = ["BestOfN"]
+
+
+@dataclass(repr=False)
+class BestOfN(Solver):
+    """Keep the best of `n` episodes played at random.
+
+    Parameters
+    ----------
+    n : int
+        Episodes.
+    batch : int
+        Episodes played together; the limits are checked between batches.
+    """
+
+    n: int = 1000
+    batch: int = 100
+
+    name = "best-of-n"
+    kind = "heuristic"
+
+    def supports(self, problem: Any) -> Support:
+        """Any problem whose kernel has a fast playout and whose solution can be read from the final state."""
+        support = problem.supports(HasKernel)
+        if support and not hasattr(type(problem).kernel([problem]), "playout"):
+            return Support(False, f"the kernel of {type(problem).__name__} has no fast playout")
+        return support  # type: ignore[no-any-return]
+
+    def _solve(self, problem: Any, run: Run) -> Outcome:
+        scenario = problem.scenario(0) if run.scenario is None else run.scenario
+        kernel = type(problem).kernel([problem])
+        sign = problem.objective.sign
+        best, final, played, spent = problem.objective.worst, None, 0, compile_seconds()
+        while played < self.n and not (run.over and final is not None):
+            size = min(self.batch, self.n - played)
+            state = kernel.reset([scenario] * size)
+            values = problem.accrued + sign * playout(kernel, state, seed=run.seed * 1_000_003 + played)
+            values[kernel.failed(state)] = problem.objective.worst
+            row = int(np.argmax(sign * values))
+            played += size
+            if problem.objective.better(float(values[row]), best):
+                best, final = float(values[row]), kernel.snapshot(state, row)
+                run.incumbent(best)
+            elif run.over:
+                break
+        run.clocks["compile"] = compile_seconds() - spent
+        stop = "iterations" if played >= self.n else run.why
+        meta = {"episodes": played}
+        if final is None:
+            return Outcome("no_solution", stop, message="every episode ended in a deadlock", meta=meta)
+        episode = Trajectory(problem, scenario, np.zeros(0, np.int64), np.zeros(0), final, False)
+        return Outcome("feasible", stop, problem.solution(episode), best, meta=meta)

@@ -1,0 +1,111 @@
+"""Monte-Carlo rollout: simulate random completions after each accepted action and take the best action.
+
+Tesauro & Galperin (1996), "On-line policy improvement using Monte-Carlo search", NIPS 9; Bertsekas & Castanon (1999),
+Journal of Heuristics 5:89-108. It needs no training and looks at fresh scenarios only, so it is a policy also under
+random interruptions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from ...core.playout import playout
+from ...core.policy import Policy, View
+from ...core.seeds import spawn_seeds, stream
+from ...core.solver import PolicySolver
+
+__all__ = ["MonteCarloPolicy", "MonteCarloRollout"]
+
+
+@dataclass
+class MonteCarloPolicy(Policy):
+    """Take the action whose random completions are best.
+
+    Parameters
+    ----------
+    samples : int
+        Completions per action; all actions meet the same fresh scenarios.
+    criterion : {"mean", "best"}
+        Judge an action by the mean of its completions, or by the best one (sensible without randomness only).
+    idle : bool
+        Also consider the kernel's idle action (waiting) where something else can be done.
+    chunk : int
+        Completions simulated together; the deadline is checked in between.
+    """
+
+    samples: int = 100
+    criterion: Literal["mean", "best"] = "mean"
+    idle: bool = False
+    chunk: int = 2000
+
+    name = "rollout"
+    needs_observation = False
+
+    def __post_init__(self) -> None:
+        if self.samples < 1:
+            raise ValueError(f"samples is {self.samples}: give at least 1")
+        if self.criterion not in ("mean", "best"):
+            raise ValueError(f"criterion is {self.criterion!r}: give 'mean' or 'best'")
+
+    def reset(self, problem: Any, *, batch: int = 1, seed: int = 0) -> None:
+        """Start the streams of fresh scenarios."""
+        self._rng = stream(seed, "mc-rollout")
+
+    def act(self, obs: Any, info: Mapping[str, Any]) -> npt.NDArray[np.int64]:
+        """Look ahead in each row that has a choice."""
+        mask, done = info["action_mask"], info["done"]
+        return np.array([-1 if done[b] else self._choose(info["view"], mask[b], b) for b in range(len(mask))], np.int64)
+
+    def _choose(self, view: View, mask: npt.NDArray[np.bool_], row: int) -> int:
+        legal = np.flatnonzero(mask)
+        idle = getattr(view.kernel, "idle_action", None)
+        if not self.idle and len(legal) > 1:
+            legal = legal[legal != idle]
+        if len(legal) == 1 or (self.deadline is not None and self.deadline.passed):
+            return int(legal[0])
+        problem = view.problem(row)
+        seed = int(self._rng.integers(2**31))
+        fresh = [problem.scenario(s) for s in spawn_seeds(seed, self.samples if problem.is_stochastic else 1)]
+        worlds = fresh if problem.is_stochastic else fresh * self.samples
+        score = np.full(len(legal), -np.inf)
+        share = max(1, self.chunk // self.samples)
+        for begin in range(0, len(legal), share):
+            part = legal[begin : begin + share]
+            state = view.clone(worlds * len(part), [row] * (self.samples * len(part)))
+            rewards, _ = view.kernel.step(state, np.repeat(part, self.samples).astype(np.int64))
+            rest = playout(view.kernel, state, seed=seed + begin, discount=problem.objective.discount)
+            total = (rewards + problem.objective.discount * rest).reshape(len(part), self.samples)
+            score[begin : begin + len(part)] = total.mean(axis=1) if self.criterion == "mean" else total.max(axis=1)
+            if self.deadline is not None and self.deadline.passed:
+                break
+        return int(legal[np.argmax(score)])
+
+
+class MonteCarloRollout(PolicySolver):
+    """`MonteCarloPolicy` as a method; past its time limit it finishes the episode with the first accepted actions."""
+
+    name = "rollout"
+    kind = "heuristic"
+
+    def __init__(
+        self,
+        samples: int = 100,
+        criterion: Literal["mean", "best"] = "mean",
+        idle: bool = False,
+        scenarios: int = 100,
+        scenario_seed: int = 0,
+    ) -> None:
+        policy = MonteCarloPolicy(samples, criterion, idle)
+        super().__init__(policy, scenarios=scenarios, scenario_seed=scenario_seed, kind="heuristic")
+
+    def options(self) -> dict[str, Any]:
+        """Samples and criterion beside the scenario stream."""
+        policy = self.policy
+        assert isinstance(policy, MonteCarloPolicy)
+        own = {"samples": policy.samples, "criterion": policy.criterion, "idle": policy.idle}
+        return {**own, **super().options()}
