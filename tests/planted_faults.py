@@ -369,6 +369,13 @@ class ShowsTheFuture(InventoryKernel):
         return seen
 
 
+class DeafClone(InventoryKernel):
+    """A clone keeps the future that is played: a look-ahead with it is clairvoyant."""
+
+    def clone(self, state: Any, scenarios: Any, rows: Any) -> Any:
+        return super().clone(state, [Demand(state.demand[b, : self.periods]) for b in rows], rows)
+
+
 class RewritesThePast(Inventory):
     """A fresh scenario from a running state forgets what has happened."""
 

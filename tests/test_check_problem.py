@@ -111,6 +111,7 @@ FAULTS: list[tuple[int, type[Inventory], str]] = [
         r"base-stock-\S+ in scenario 0 is worth \S+, pyomo/milp in scenario 0 with perfect",
     ),
     (11, planted.with_kernel(planted.ShowsTheFuture), "either they show the future"),
+    (11, planted.with_kernel(planted.DeafClone), "the clone does not take the future that it is given"),
     (11, planted.RewritesThePast, r"problem.at\(state\).scenario\(seed\) does not keep what has happened"),
 ]
 

@@ -75,7 +75,9 @@ def _twice(lab: Lab, seed: int) -> list[int]:
             obs, reward, over, cut, info = first.step(action)
             obs2, reward2, over2, cut2, info2 = second.step(action)
         except IllegalActionError as error:
-            lab.fail(f"seed {seed}, step {step}: the mask allows action {action}, and the environment refuses it: {error}")
+            lab.fail(
+                f"seed {seed}, step {step}: the mask allows action {action}, and the environment refuses it: {error}"
+            )
             return actions[:-1]
         ended = over or cut
         if (reward, over, cut) != (reward2, over2, cut2):

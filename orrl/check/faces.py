@@ -258,10 +258,9 @@ def perfect_information_wins(lab: Lab) -> str:
         compared += len(rivals)
         headroom.append(min(lab.problem.objective.sign * (best - e.trajectory.value) for e in rivals))
         for episode in rivals:
-            if lab.beats(episode.trajectory.value, best):
-                lab.fail(
-                    f"{episode} is worth {episode.trajectory.value:.9g}, {answer} with perfect information only {best:.9g}"
-                )
+            value = episode.trajectory.value
+            if lab.beats(value, best):
+                lab.fail(f"{episode} is worth {value:.9g}, {answer} with perfect information only {best:.9g}")
     if not compared:
         raise NotApplicable("no program knows a scenario: " + "; ".join(lab.notes))
     return f"{compared} episodes; the best policy stays {min(headroom):.6g} to {max(headroom):.6g} behind"

@@ -5,11 +5,14 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..core.capabilities import HasKernel, HasScenarios
 from ..core.hashing import canonical_bytes
+from ..core.policy import RandomPolicy
 from ..core.seeds import spawn_seeds
 from .lab import Lab, NotApplicable, Recorder, Script, World
-from .state import cuts
+from .state import cuts, stand_at
 
 if TYPE_CHECKING:
     from ..core.policy import Policy
@@ -57,12 +60,15 @@ def no_one_sees_the_future(lab: Lab) -> str:
     """Point 11: a world is cut at step t and goes on otherwise; up to t every policy must act as before.
 
     The other world is ``problem.at(state).scenario(seed)``: what had happened by t, and a fresh future. Its past is
-    verified by replaying the actions of the first world: everything shown until t must be the same.
+    verified by replaying the actions of the first world: everything shown until t must be the same. A clone with that
+    future must go on as the problem from that state does, or a look-ahead would see the future that is played.
     """
     lab.need(HasKernel, HasScenarios)
     if not lab.stochastic:
         raise NotApplicable("nothing is random: there is no future to see")
     judged = 0
+    for world in lab.worlds:
+        _look_ahead(lab, world)
     for policy in lab.policies():
         for world in lab.worlds:
             try:
@@ -85,10 +91,7 @@ def _judge(lab: Lab, policy: Policy, world: World) -> int:
         return 0
     seen, judged = recorder.seen, 0
     for step, snapshot in recorder.snapshots.items():
-        for seed in spawn_seeds(world.seed, FUTURES, "check-future", step):
-            other = World(world.seed, lab.problem.at(snapshot).scenario(seed), b"")
-            if _bytes(other.scenario) == _bytes(world.scenario):
-                continue
+        for other in _futures(lab, world, step, lab.problem.at(snapshot)):
             if not _same_past(lab, first.actions, seen, step, world, other):
                 return judged
             judged += 1
@@ -102,6 +105,48 @@ def _judge(lab: Lab, policy: Policy, world: World) -> int:
                 )
                 return judged
     return judged
+
+
+def _futures(lab: Lab, world: World, step: int, later: Any) -> list[World]:
+    """Worlds with the same past and another future."""
+    drawn = [later.scenario(seed) for seed in spawn_seeds(world.seed, FUTURES, "check-future", step)]
+    return [World(world.seed, s, b"") for s in drawn if _bytes(s) != _bytes(world.scenario)]
+
+
+def _look_ahead(lab: Lab, world: World) -> None:
+    """A clone under another future, and the problem from that state under it, stay side by side to the end."""
+    recorder = Recorder(RandomPolicy())
+    recorder.at = frozenset(cuts(len(lab.play(recorder, world).actions)))
+    played = lab.play(recorder, world).actions
+    for step, snapshot in recorder.snapshots.items():
+        later = lab.problem.at(snapshot)
+        for other in _futures(lab, world, step, later)[:2]:
+            kernel, state = stand_at(lab, world, played[:step])
+            pair = [(kernel, kernel.clone(state, [other.scenario], [0]))]
+            kernel = type(later).kernel([later])
+            pair.append((kernel, kernel.reset([other.scenario])))
+            at = _parting(lab, pair, step)
+            if at is not None:
+                lab.fail(
+                    f"{world}: cloned at step {step} with another future, the kernel leaves in step {at} what "
+                    "problem.at(state) does under that future: the clone does not take the future that it is given"
+                )
+                return
+
+
+def _parting(lab: Lab, pair: list[tuple[Any, Any]], step: int) -> int | None:
+    """First step in which two states, played alike, differ in mask, reward or end; None where they never do."""
+    while True:
+        masks = [kernel.mask(state)[0] for kernel, state in pair]
+        if not np.array_equal(masks[0], masks[1]):
+            return step
+        if not masks[0].any():
+            return None
+        action = np.array([lab.legal(masks[0])], np.int64)
+        (one, over), (two, over2) = (kernel.step(state, action) for kernel, state in pair)
+        if not lab.close(float(one[0]), float(two[0])) or over[0] != over2[0]:
+            return step
+        step += 1
 
 
 def _same_past(lab: Lab, actions: Any, seen: list[Any], step: int, world: World, other: World) -> bool:

@@ -23,7 +23,7 @@ def cuts(length: int) -> list[int]:
 
 
 def round_trips(lab: Lab) -> str:
-    """``from_dict(to_dict())`` keeps the content hash; ``at``, ``clone`` and ``reset(options)`` continue identically."""
+    """``from_dict(to_dict())`` keeps the content hash; ``at``, ``clone`` and ``reset(options)`` go on identically."""
     _written(lab, lab.problem, "the problem")
     if not lab.problem.supports(HasKernel):
         return "content hash"
@@ -46,9 +46,8 @@ def _written(lab: Lab, problem: Any, place: str) -> None:
         return
     was, now = problem.content(), again.content()
     lost = [key for key in was if was[key] != now.get(key)] + [key for key in now if key not in was]
-    lab.fail(
-        f"{place}: from_dict(to_dict()) has another content hash; different: {', '.join(lost) or 'nothing in content()'}"
-    )
+    what = ", ".join(lost) or "nothing in content()"
+    lab.fail(f"{place}: from_dict(to_dict()) has another content hash; different: {what}")
 
 
 def _continue(lab: Lab, world: World, whole: Trajectory, step: int, snapshot: Any) -> None:
@@ -62,9 +61,8 @@ def _continue(lab: Lab, world: World, whole: Trajectory, step: int, snapshot: An
         lab.fail(f"{place}: problem.at(state) does not accept the rest of the episode: {error}")
         return
     if not lab.close(tail.value, whole.value):
-        lab.fail(
-            f"{place}: accrued {later.accrued:.9g} and the rest make {tail.value:.9g}; the whole episode {whole.value:.9g}"
-        )
+        parts = f"accrued {later.accrued:.9g} and the rest make {tail.value:.9g}"
+        lab.fail(f"{place}: {parts}; the whole episode {whole.value:.9g}")
     first = next(
         (k for k, (a, b) in enumerate(zip(tail.rewards, whole.rewards[step:], strict=False)) if not lab.close(a, b)),
         None,
@@ -83,23 +81,27 @@ def _continue(lab: Lab, world: World, whole: Trajectory, step: int, snapshot: An
 
 def _cloned(lab: Lab, world: World, whole: Trajectory, step: int) -> None:
     """A clone with the same future goes on as the original, which it leaves alone."""
-    kernel = type(lab.problem).kernel([lab.problem])
-    state = kernel.reset([world.scenario])
-    for action in whole.actions[:step]:
-        kernel.step(state, np.array([action], np.int64))
+    kernel, state = stand_at(lab, world, whole.actions[:step])
     copy = kernel.clone(state, [world.scenario], [0])
     for name, rows in (("the clone", copy), ("the state that was cloned", state)):
+        place = f"{world}: cloned at step {step}, {name}"
         for k, action in enumerate(whole.actions[step:], start=step):
             if not kernel.mask(rows)[0, action]:
-                lab.fail(f"{world}: cloned at step {step}, {name} does not accept action {action} of step {k}")
+                lab.fail(f"{place} does not accept action {action} of step {k}")
                 return
             reward, _ = kernel.step(rows, np.array([action], np.int64))
             if not lab.close(reward[0], whole.rewards[k]):
-                lab.fail(
-                    f"{world}: cloned at step {step}, {name} gives reward {reward[0]:.9g} in step {k}, not "
-                    f"{whole.rewards[k]:.9g}"
-                )
+                lab.fail(f"{place} gives reward {reward[0]:.9g} in step {k}, not {whole.rewards[k]:.9g}")
                 return
+
+
+def stand_at(lab: Lab, world: World, actions: Any) -> tuple[Any, Any]:
+    """A kernel and its state after some actions."""
+    kernel = type(lab.problem).kernel([lab.problem])
+    state = kernel.reset([world.scenario])
+    for action in actions:
+        kernel.step(state, np.array([action], np.int64))
+    return kernel, state
 
 
 def _in_env(lab: Lab, world: World, whole: Trajectory, step: int, snapshot: Any) -> None:
@@ -107,16 +109,15 @@ def _in_env(lab: Lab, world: World, whole: Trajectory, step: int, snapshot: Any)
     env = lab.problem.env(illegal="raise")
     options = {"state": snapshot} | ({} if world.scenario is None else {"scenario": world.scenario})
     env.reset(seed=world.seed, options=options)
+    place = f"{world}, step {step}: env.reset(options={{'state': ...}})"
     for k, action in enumerate(whole.actions[step:], start=step):
         if not env.action_masks()[action]:
-            lab.fail(
-                f"{world}, step {step}: env.reset(options={{'state': ...}}) does not accept action {action} of step {k}"
-            )
+            lab.fail(f"{place} does not accept action {action} of step {k}")
             return
         _, reward, over, cut, _ = env.step(int(action))
-        if not lab.close(reward, whole.rewards[k]) or (over or cut) != (k + 1 == len(whole.actions)):
-            lab.fail(
-                f"{world}, step {step}: env.reset(options={{'state': ...}}) leads to reward {reward:.9g} in step {k}, not "
-                f"{whole.rewards[k]:.9g}, or ends at another step"
-            )
+        if not lab.close(reward, whole.rewards[k]):
+            lab.fail(f"{place} leads to reward {reward:.9g} in step {k}, not {whole.rewards[k]:.9g}")
+            return
+        if (over or cut) != (k + 1 == len(whole.actions)):
+            lab.fail(f"{place} {'ends' if over or cut else 'goes on'} after step {k} of {len(whole.actions)}")
             return

@@ -24,7 +24,7 @@ ERRORS = 4.0  # standard errors between an exact and a simulated value
 
 
 def tables_are_laws(lab: Lab) -> str:
-    """Arrays non-negative, finite, rows sum to one, support inside the state space; exact tables have the kernel's value."""
+    """Non-negative, finite, rows sum to one, support inside the states; exact tables give the kernel's value."""
     lab.need(HasTabular)
     table: TabularMDP = lab.problem.tabular()
     if not _shapes(lab, table):

@@ -5,10 +5,12 @@ Imports pandas; loaded by `table` only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 __all__ = ["cautions"]
 
@@ -42,15 +44,17 @@ def _contradictions(data: pd.DataFrame) -> list[str]:
         )
     beaten = data[data["answered"] & (data["excess_best"] < -1e-9)]
     for row in beaten.drop_duplicates("problem_hash").head(3).itertuples():
-        out.append(f"{row.method} beats the best known value on {row.problem}: {row.objective:g} against {row.best_known:g}")
+        out.append(
+            f"{row.method} beats the best known value on {row.problem}: {row.objective:g} against {row.best_known:g}"
+        )
     return out
 
 
 def _leaks(data: pd.DataFrame) -> list[str]:
     seen = data[data["seen"].astype(bool)]
     return [
-        f"{method} was trained on {rows['problem_hash'].nunique()} of these test instances ({_some(list(rows['problem']))}): "
-        "its rows there say nothing about new instances"
+        f"{method} was trained on {rows['problem_hash'].nunique()} of these test instances "
+        f"({_some(list(rows['problem']))}): its rows there say nothing about new instances"
         for method, rows in seen.groupby("method", sort=False)
     ]
 
@@ -71,16 +75,20 @@ def _failures(data: pd.DataFrame, summary: pd.DataFrame) -> list[str]:
                 why = next((message for message in rows["message"] if message), "")
                 total = int(line["runs"] + line["unsupported"] + line["missing"])
                 where = _some(list(rows["problem"]))
-                out.append(f"{method} {text}: {len(rows)} of {total} ({where}){': ' + why.splitlines()[0] if why else ''}")
+                out.append(
+                    f"{method} {text}: {len(rows)} of {total} ({where}){': ' + why.splitlines()[0] if why else ''}"
+                )
     return out
 
 
 def _limits(data: pd.DataFrame, summary: pd.DataFrame) -> list[str]:
-    hits = [f"{m} in {int(n)} of {int(summary['runs'][m])}" for m, n in summary["limit_hits"].items() if n]
+    counted = zip(summary.index, summary["limit_hits"], summary["runs"], strict=True)
+    hits = [f"{method} in {int(n)} of {int(runs)}" for method, n, runs in counted if n]
     out = [f"the time limit ended the run of {', '.join(hits)}"] if hits else []
     late = data[data["total_seconds"] > 1.05 * data["time_limit"] + 1.0]
     for method, rows in late.groupby("method", sort=False):
-        out.append(f"{method} overran the limit in {len(rows)} runs, by up to {(rows['total_seconds'] - rows['time_limit']).max():.1f} s")
+        worst = float((rows["total_seconds"] - rows["time_limit"]).max())
+        out.append(f"{method} overran the limit in {len(rows)} runs, by up to {worst:.1f} s")
     return out
 
 
@@ -92,7 +100,9 @@ def _evidence(data: pd.DataFrame, summary: pd.DataFrame, setting: Mapping[str, A
     instances = data["problem_hash"].nunique()
     worlds = setting.get("scenarios") or 1
     if instances * worlds < 5 and len(summary) > 1:
-        out.append(f"{instances} instance{'s' if instances > 1 else ''}: too few for the intervals and tests to mean much")
+        out.append(
+            f"{instances} instance{'s' if instances > 1 else ''}: too few for the intervals and tests to mean much"
+        )
     return out
 
 
@@ -106,5 +116,7 @@ def _machine(data: pd.DataFrame, setting: Mapping[str, Any]) -> list[str]:
     if load is not None and cores and load > 0.5 * cores:
         out.append(f"the machine was busy when the sweep began (load {load:g} on {cores} cores): times may be too long")
     if cores and setting["n_jobs"] * setting["threads"] > cores:
-        out.append(f"{setting['n_jobs']} workers with {setting['threads']} threads shared {cores} cores: times are too long")
+        out.append(
+            f"{setting['n_jobs']} workers with {setting['threads']} threads shared {cores} cores: times are too long"
+        )
     return out

@@ -241,7 +241,7 @@ def fingerprint(value: Any) -> str:
     """Hash of an object's pickle: equal for equal contents as a rule, never equal for different ones."""
     import hashlib
 
-    import cloudpickle
+    import cloudpickle  # type: ignore[import-untyped]
 
     try:
         return hashlib.sha256(cloudpickle.dumps(value)).hexdigest()

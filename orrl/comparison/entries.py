@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..core.errors import NotSupportedError, OrrlError
 from ..core.policy import Policy, RandomPolicy
-from ..core.program import Outcome
 from ..core.result import Result
-from ..core.run import Run
 from ..core.solver import Solver
 from ..core.trace import Trace
 from ..core.types import Support
 from .cell import fingerprint, plain
+
+if TYPE_CHECKING:
+    from ..core.program import Outcome
+    from ..core.run import Run
 
 __all__ = ["Entry", "as_entries", "identity", "kind_of", "role_of", "trained"]
 
@@ -83,12 +85,19 @@ class GivenPlan(Solver):
         """The result as it was, with the referee's verdict of now."""
         if support := self.supports(problem):
             verdict = problem.evaluate(self.result.solution, scenario)
-            status: Any = "error" if not verdict.feasible else "feasible" if problem.is_stochastic else self.result.status
+            status: Any = (
+                "error" if not verdict.feasible else "feasible" if problem.is_stochastic else self.result.status
+            )
             bound = None if problem.is_stochastic else self.result.bound
             message = "; ".join(["a plan found earlier", *verdict.violations[:3]])
             trace = Trace(self.result.sense) if problem.is_stochastic else self.result.trace
             return self.result.with_(
-                status=status, objective=verdict.objective, evaluation=verdict, bound=bound, message=message, trace=trace
+                status=status,
+                objective=verdict.objective,
+                evaluation=verdict,
+                bound=bound,
+                message=message,
+                trace=trace,
             )
         raise NotSupportedError(support.reason)
 
@@ -127,8 +136,8 @@ def _entry(method: Any, label: str | None) -> Entry:
     if isinstance(method, Result):
         return Entry(label or f"{method.method} (result)", method)
     raise OrrlError(
-        f"{method!r} is no method: give a name, (name, {{option: value}}), a Solver, a Policy or a Result; wrap a model "
-        "of your own with orrl.as_policy(...)"
+        f"{method!r} is no method: give a name, (name, {{option: value}}), a Solver, a Policy or a Result; wrap a "
+        "model of your own with orrl.as_policy(...)"
     )
 
 

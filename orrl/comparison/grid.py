@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import OrrlError, OrrlWarning, UnknownNameError
@@ -21,6 +19,9 @@ from .progress import Report, reporting
 from .store import Store
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
     from .table import Comparison
 
 __all__ = ["compare"]
@@ -143,7 +144,9 @@ def _check(
         known[problem.content_hash] = problem.name
     for entry in entries:
         if entry.policies and len(entry.policies) < seeds:
-            raise OrrlError(f"{entry.label} has {len(entry.policies)} policies for {seeds} seeds: give one policy a seed")
+            raise OrrlError(
+                f"{entry.label} has {len(entry.policies)} policies for {seeds} seeds: give one policy a seed"
+            )
     labels = [entry.label for entry in entries]
     if reference is not None and reference not in labels:
         raise UnknownNameError("reference method", reference, labels)

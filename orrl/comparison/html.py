@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import io
 import re
-from collections.abc import Iterable, Sequence
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 __all__ = ["SCRIPT", "STYLE", "Cell", "bar", "definitions", "figure", "grid", "section", "text"]
 
@@ -72,7 +74,8 @@ pre { background:var(--wash); border:1px solid var(--line); border-radius:8px; p
   font-size:12px; line-height:1.45; }
 th[data-sort] { cursor:pointer; } th[data-sort]:hover { color:var(--blue); }
 footer { color:var(--faint); font-size:12.5px; text-align:center; padding:4px 0 0; }
-@media print { body { background:#fff; } nav { display:none; } section { break-inside:avoid; border:0; padding:12px 0; } }
+@media print { body { background:#fff; } nav { display:none; }
+  section { break-inside:avoid; border:0; padding:12px 0; } }
 @media (max-width:640px) { .figures { grid-template-columns:1fr; } section { padding:18px 16px; } }
 """
 
@@ -113,7 +116,11 @@ def text(value: object, kind: str = "") -> Cell:
 
 
 def grid(
-    headings: Sequence[tuple[str, str]], rows: Iterable[tuple[str, Sequence[Cell]]], *, sort: bool = False, kind: str = ""
+    headings: Sequence[tuple[str, str]],
+    rows: Iterable[tuple[str, Sequence[Cell]]],
+    *,
+    sort: bool = False,
+    kind: str = "",
 ) -> str:
     """A table.
 
@@ -163,13 +170,15 @@ def definitions(pairs: Iterable[tuple[str, str]]) -> str:
 
 
 def figure(drawing: Any, caption: str, *, salt: str, wide: bool = False) -> str:
-    """A matplotlib Figure or Axes as inline SVG, as PNG where the SVG would be larger than 1.5 MB; `caption` is text."""
+    """A matplotlib Figure or Axes as inline SVG, as PNG where that would pass 1.5 MB; `caption` is HTML."""
     import matplotlib as mpl
 
     drawn = getattr(drawing, "figure", None) or drawing
     out = io.StringIO()
     with mpl.rc_context({"svg.hashsalt": salt, "svg.fonttype": "path"}):
-        drawn.savefig(out, format="svg", metadata={"Date": None, "Creator": None}, bbox_inches="tight", transparent=True)
+        drawn.savefig(
+            out, format="svg", metadata={"Date": None, "Creator": None}, bbox_inches="tight", transparent=True
+        )
     svg = out.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, count=1, flags=re.DOTALL)

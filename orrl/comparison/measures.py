@@ -6,15 +6,18 @@ Imports pandas; loaded by `table` only.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from ..core.types import excess, relative_gap
-from .cell import Row
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .cell import Row
 
 __all__ = ["FAILED", "FORMULAS", "UNTRIED", "frame", "horizon", "signed_excess", "tensor", "time_to_quality"]
 
@@ -24,16 +27,20 @@ UNTRIED = ("unsupported", "missing")
 FAILED = ("error", "no_solution", "infeasible")
 
 FORMULAS = {
-    "gap to bound": "|z - b| / max(|z|, |b|), b the best bound proven in this comparison; a run without an answer is 100%",
+    "gap to bound": "|z - b| / max(|z|, |b|), b the best bound proven in this comparison; a run without an answer is "
+    "100%",
     "excess": "(z - ref) / |ref| when minimising, (ref - z) / |ref| when maximising: positive is worse",
     "best known": "a published value, from the file and source named with each instance",
-    "interval": "95%, crossed bootstrap over seeds and instances (and scenarios); runs are paired by instance, scenario and seed",
-    "SGM": "shifted geometric mean of the seconds of a run (building and solving; neither compiling nor training), shift 1 s; "
-    "a run without an answer counts the limit",
-    "PAR10": "mean seconds to a proof of optimality, ten times the limit where there was none; only for methods that prove",
+    "interval": "95%, crossed bootstrap over seeds and instances (and scenarios); runs are paired by instance, scenario "
+    "and seed",
+    "SGM": "shifted geometric mean of the seconds of a run (building and solving; neither compiling nor training), "
+    "shift 1 s; a run without an answer counts the limit",
+    "PAR10": "mean seconds to a proof of optimality, ten times the limit where there was none; only for methods that "
+    "prove",
     "primal integral": "seconds x primal gap to the best value known, to the limit; gap 1 before the first solution",
     "break-even": "training seconds / (seconds of the reference method until it is as good - seconds of the policy)",
-    "headroom": "mean gap to the best bound of a method that takes no thought: what is left to be won",
+    "headroom": "mean gap to the best bound (where none was proven: excess over the best known) of a method that takes "
+    "no thought: what is left to be won",
 }
 
 
@@ -45,13 +52,17 @@ def signed_excess(value: float, reference: float, sense: str) -> float:
 def horizon(rows: Sequence[Row]) -> float:
     """End of the anytime curves: the time limit, else the longest run."""
     limits = [row.cell.time_limit for row in rows if row.cell.time_limit is not None]
-    return max(limits) if limits else max((row.result.times.total for row in rows if row.result is not None), default=1.0)
+    return (
+        max(limits) if limits else max((row.result.times.total for row in rows if row.result is not None), default=1.0)
+    )
 
 
 def frame(rows: Sequence[Row], reference: str | None) -> pd.DataFrame:
     """One line per run; the columns are described in `Comparison.to_frame`."""
     bounds, targets = _best(rows)
-    values = {_key(row): row.result.objective for row in rows if row.cell.method == reference and row.answered and row.result}
+    values = {
+        _key(row): row.result.objective for row in rows if row.cell.method == reference and row.answered and row.result
+    }
     end = horizon(rows)
     lines = []
     for row in rows:

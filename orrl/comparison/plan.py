@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..core.errors import NotSupportedError, OrrlError, UnknownNameError
-from ..core.solver import Solver
 from ..versions import orrl_version
 from .cell import Cell, Outcome, Task, cell_key
 from .entries import Entry, identity, kind_of, role_of, trained
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..core.solver import Solver
 
 __all__ = ["BestKnown", "labels", "make_plan"]
 
@@ -106,9 +109,9 @@ def make_plan(
                         plan.append((cell, Outcome("unsupported", "", reason)))
                     else:
                         plan.append((cell, Task(solver, problem, seed, world, time_limit, threads)))
-    for label, error in unknown.items():
-        if label not in met:
-            raise error
+    for name, why in unknown.items():
+        if name not in met:
+            raise why
     return plan
 
 

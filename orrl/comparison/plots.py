@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator, PercentFormatter
 
 from .measures import UNTRIED, tensor
 from .statistics import crossed_bootstrap
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from .table import Comparison
 
 __all__ = ["colours", "plot_anytime", "plot_gaps", "plot_profile", "plot_tradeoff"]
@@ -71,7 +72,9 @@ def plot_anytime(comparison: Comparison, ax: Axes | None = None) -> Axes:
     ax = _axes(ax, 3.6)
     curves, paint, kinds = comparison.anytime(), colours(comparison), comparison.summary()["kind"]
     for method, own in curves.groupby("method", sort=False):
-        line = ax.step(own["seconds"], own["gap"], where="post", color=paint[str(method)], label=method, linewidth=1.7)[0]
+        line = ax.step(own["seconds"], own["gap"], where="post", color=paint[str(method)], label=method, linewidth=1.7)[
+            0
+        ]
         if dashes := _DASHES.get(str(kinds[str(method)])):
             line.set_dashes(dashes)
     ax.set_xscale("log")
@@ -80,7 +83,7 @@ def plot_anytime(comparison: Comparison, ax: Axes | None = None) -> Axes:
     ax.set_ylim(0, 1.05)
     ax.set_yticks([0, 0.01, 0.03, 0.1, 0.3, 1.0])
     ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
-    ax.yaxis.set_minor_locator(plt.NullLocator())
+    ax.yaxis.set_minor_locator(NullLocator())
     ax.set_xlabel("seconds")
     ax.set_ylabel("mean gap to the best value known")
     _legend(ax)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -15,11 +15,25 @@ from rich.table import Table
 from rich.text import Text
 
 from .measures import FORMULAS
+from .summary import headroom
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from .table import Comparison
 
-__all__ = ["header", "headroom_lines", "natural_width", "number", "p_value", "parameters", "percent", "renderable", "span", "to_text"]
+__all__ = [
+    "header",
+    "headroom_lines",
+    "natural_width",
+    "number",
+    "p_value",
+    "parameters",
+    "percent",
+    "renderable",
+    "span",
+    "to_text",
+]
 
 _PRINTED = ("gap to bound", "excess", "interval", "SGM", "PAR10", "break-even")
 
@@ -41,13 +55,18 @@ def natural_width(comparison: Comparison) -> int:
 def renderable(comparison: Comparison) -> RenderableType:
     """The table for a rich console."""
     summary = comparison.summary()
-    parts: list[RenderableType] = [Text(line, style="bold" if i == 0 else "dim") for i, line in enumerate(header(comparison))]
+    parts: list[RenderableType] = [
+        Text(line, style="bold" if i == 0 else "dim") for i, line in enumerate(header(comparison))
+    ]
     parts.append(_table(comparison, summary))
     parts += [Text(line) for line in headroom_lines(comparison)]
     parts += _pairs(comparison)
     told = [f"{m} ({', '.join(f'{k}={v}' for k, v in o.items())})" for m, o in parameters(comparison).items()]
     parts += [Text("parameters: " + "; ".join(told), style="dim")] if told else []
-    parts += [Text(f"{name}: {FORMULAS[name]}", style="dim") for name in _PRINTED if name != "break-even" or _learns(summary)]
+    parts += [Text(line, style="dim") for line in _sources(comparison)]
+    parts += [
+        Text(f"{name}: {FORMULAS[name]}", style="dim") for name in _PRINTED if name != "break-even" or _learns(summary)
+    ]
     parts += [Text(f"warning: {line}", style="yellow") for line in comparison.warnings]
     return Group(*parts)
 
@@ -64,22 +83,24 @@ def header(comparison: Comparison) -> list[str]:
     worlds = f", {setting['scenarios']} scenarios shared by all methods" if setting.get("scenarios") else ""
     threads = f"{setting['threads']} thread{'s' if setting['threads'] > 1 else ''} a run"
     jobs = "" if setting["n_jobs"] == 1 else f", {setting['n_jobs']} runs at a time"
-    lines = [
+    return [
         f"{len(comparison.methods)} methods on {len(names)} instance{'s' if len(names) > 1 else ''} "
         f"({', '.join(goals)}), {setting['seeds']} seed{'s' if setting['seeds'] > 1 else ''}{worlds}",
         f"instances: {shown}",
         f"budget: {budget}, {threads}{jobs}",
         _machine(setting.get("versions") or {}),
     ]
-    sources = list(dict.fromkeys(cell.best_source for cell in cells if cell.best_source))
-    if sources:
-        lines.append(f"best known values: {'; '.join(sources[:3])}")
-    return lines
+
+
+def _sources(comparison: Comparison) -> list[str]:
+    """Where the best known values come from, one line at most; the report has it in full."""
+    found = list(dict.fromkeys(row.cell.best_source for row in comparison.rows if row.cell.best_source))
+    return ["best known values: " + textwrap.shorten("; ".join(found), 95, placeholder=" ...")] if found else []
 
 
 def parameters(comparison: Comparison) -> dict[str, dict[str, Any]]:
     """Options of each method that has any; what is empty is left out."""
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
     for row in comparison.rows:
         # a policy played on its own has the simulation's arguments, which `compare` replaces
         options = {} if "policy" in row.cell.options else row.cell.options
@@ -103,7 +124,11 @@ def _machine(versions: Mapping[str, Any]) -> str:
 def _table(comparison: Comparison, summary: pd.DataFrame) -> Table:
     learns = _learns(summary)
     known = bool(summary["excess_best_n"].sum())
-    fewer = (summary["excess_reference_n"] < summary["runs"]).any()
+    fewer = any(
+        _fewer(n, r)
+        for c in ("excess_best_n", "excess_reference_n")
+        for n, r in zip(summary[c], summary["runs"], strict=True)
+    )
     perfect = bool((summary["role"] == "perfect information").any())
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1), pad_edge=False, show_edge=False)
     if fewer:
@@ -145,10 +170,14 @@ def _cells(method: str, line: pd.Series[Any], reference: str, known: bool, learn
         cells.append("reference")
     else:
         interval = span(line["excess_reference_low"], line["excess_reference_high"])
-        cells.append(f"{percent(line['excess_reference'], plus=True)} {interval}{_fewer(line['excess_reference_n'], runs)}".strip())
+        fewer = _fewer(line["excess_reference_n"], runs)
+        cells.append(f"{percent(line['excess_reference'], plus=True)} {interval}{fewer}".strip())
     cells += [number(line["seconds_sgm"]), number(line["par10"]), number(line["primal_integral"])]
     if learns:
-        cells += [number(line["train_seconds"]), "never" if line["break_even"] == math.inf else number(line["break_even"])]
+        cells += [
+            number(line["train_seconds"]),
+            "never" if line["break_even"] == math.inf else number(line["break_even"]),
+        ]
     return [escape(cell) for cell in cells]
 
 
@@ -163,7 +192,7 @@ def _fewer(n: float, runs: int) -> str:
 
 def headroom_lines(comparison: Comparison) -> list[str]:
     """What a method without thought leaves to be won."""
-    found = comparison.headroom()
+    measure, found = headroom(comparison.summary())
     if not found:
         return []
     told = []
@@ -171,7 +200,7 @@ def headroom_lines(comparison: Comparison) -> list[str]:
         told.append(f"{role if role == method else f'{role} ({method})'} {percent(gap)}")
     small = min(gap for _, gap in found.values())
     remark = "  - little is left to be won here: a trivial benchmark" if small < 0.01 else ""
-    return [f"headroom (mean gap to the best bound of what takes no thought): {', '.join(told)}{remark}"]
+    return [f"headroom (mean {measure} of what takes no thought): {', '.join(told)}{remark}"]
 
 
 def _pairs(comparison: Comparison) -> list[RenderableType]:
@@ -181,11 +210,13 @@ def _pairs(comparison: Comparison) -> list[RenderableType]:
         return []
     grid = Table.grid(padding=(0, 2))
     for justify in ("left", "right", "left", "right", "right", "right", "left"):
-        grid.add_column(justify=justify, no_wrap=True)  # type: ignore[arg-type]
+        grid.add_column(justify=justify, no_wrap=True)
     for method, row in table.iterrows():
         difference = percent(row["difference"], plus=True)
         counts = [f"better {row['wins']}", f"equal {row['ties']}", f"worse {row['losses']}"]
-        grid.add_row(f"  {escape(str(method))}", difference, span(row["low"], row["high"]), *counts, p_value(row["p_holm"]))
+        grid.add_row(
+            f"  {escape(str(method))}", difference, span(row["low"], row["high"]), *counts, p_value(row["p_holm"])
+        )
     runs, units = table["runs"].max(), table["units"].max()
     what = "instances and scenarios" if comparison.setting.get("scenarios") else f"instance{'s' if units > 1 else ''}"
     told = f"paired with {comparison.reference} on {runs} runs; Wilcoxon over {units} {what}, p corrected by Holm:"
@@ -207,7 +238,11 @@ def percent(value: float, digits: int = 1, *, plus: bool = False) -> str:
 
 def span(low: float, high: float, digits: int = 1) -> str:
     """``[1.2, 3.4]`` in per cent; empty where there is none."""
-    return "" if math.isnan(low) or math.isnan(high) else f"[{100 * low:.{digits}f}, {100 * high:.{digits}f}]".replace("-0.0", "0.0")
+    return (
+        ""
+        if math.isnan(low) or math.isnan(high)
+        else f"[{100 * low:.{digits}f}, {100 * high:.{digits}f}]".replace("-0.0", "0.0")
+    )
 
 
 def number(value: float) -> str:
@@ -216,4 +251,6 @@ def number(value: float) -> str:
         return "-"
     if math.isinf(value):
         return "inf"
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}" if abs(value) >= 1e-3 else "<0.001" if value else "0"
+    return (
+        f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}" if abs(value) >= 1e-3 else "<0.001" if value else "0"
+    )

@@ -14,7 +14,7 @@ Report = Callable[[Row, int, int], None]
 
 @contextmanager
 def reporting(progress: bool | Report) -> Iterator[Report]:
-    """A function to be called with each finished row, the number done and the total: the caller's, a bar, or nothing."""
+    """A function to be called with each finished row, the number done and the total: the caller's, a bar, none."""
     if callable(progress):
         yield progress
         return

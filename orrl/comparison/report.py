@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +22,8 @@ from .plots import colours, plot_anytime, plot_gaps, plot_profile, plot_tradeoff
 from .printing import header, headroom_lines, number, p_value, parameters, percent, span
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from .table import Comparison
 
 __all__ = ["write_report"]
@@ -78,8 +79,10 @@ def _facts(comparison: Comparison) -> str:
     facts = [
         (f"{data['problem_hash'].nunique()}", "instances"),
         (f"{len(comparison.methods)}", "methods"),
-        (f"{setting['seeds']}" + (f" × {setting['scenarios']}" if setting.get("scenarios") else ""),
-         "seeds × scenarios" if setting.get("scenarios") else "seeds" if setting["seeds"] > 1 else "seed"),
+        (
+            f"{setting['seeds']}" + (f" &times; {setting['scenarios']}" if setting.get("scenarios") else ""),
+            "seeds &times; scenarios" if setting.get("scenarios") else "seeds" if setting["seeds"] > 1 else "seed",
+        ),
         (f"{len(tried)}", f"runs, {int(tried['status'].isin(FAILED).sum())} without an answer"),
         ("none" if limit is None else f"{limit:g} s", "time limit a run"),
         (f"{setting['threads']}", "threads a run" if setting["threads"] > 1 else "thread a run"),
@@ -94,7 +97,9 @@ def _tag(line: pd.Series[Any]) -> str:
 
 
 def _named(method: str, paint: dict[str, str]) -> Cell:
-    return Cell(f'<span class="dot" style="background:{paint.get(method, "#999")}"></span>{escape(method)}', kind="left")
+    return Cell(
+        f'<span class="dot" style="background:{paint.get(method, "#999")}"></span>{escape(method)}', kind="left"
+    )
 
 
 def _summary(comparison: Comparison) -> str:
@@ -122,7 +127,10 @@ def _summary(comparison: Comparison) -> str:
             + bar(gap / widest, paint[method], None if math.isnan(low_high[0]) else low_high)
         )  # fmt: skip
         out = [_named(method, paint), Cell(_tag(line), kind="left"), Cell(count), Cell(rate)]
-        out += [Cell(f"{int(line['optimal'])}<small>of {runs}</small>" if line["proves"] else "-"), Cell(shown, kind="left")]
+        out += [
+            Cell(f"{int(line['optimal'])}<small>of {runs}</small>" if line["proves"] else "-"),
+            Cell(shown, kind="left"),
+        ]
         if known:
             out.append(Cell(percent(line["excess_best"], plus=True) + _fewer(line["excess_best_n"], runs)))
         if method == comparison.reference:
@@ -145,8 +153,8 @@ def _summary(comparison: Comparison) -> str:
         rows += [("apart", cells(str(m), line)) for m, line in apart.iterrows()]
     told = "".join(f"<p>{escape(line)}</p>" for line in headroom_lines(comparison))
     lead = (
-        "One line a method. The gap is certified: to a bound that was proven in this very comparison. The best known value "
-        "and the reference method are other things and have their own columns."
+        "One line a method. The gap is certified: to a bound that was proven in this very comparison. The best known "
+        "value and the reference method are other things and have their own columns."
     )
     return section("summary", "Summary", grid(headings, rows) + told, lead=lead)
 
@@ -168,12 +176,18 @@ def _figures(comparison: Comparison) -> str:
     drawings: list[tuple[str, Callable[..., Any], float, bool]] = []
     if bounded:
         rows = int(summary["gap_bound"].notna().sum())
-        drawings.append(("<b>Distance from the proof.</b> Every run, and each method's mean.", plot_gaps, 0.34 * rows + 0.9, True))
+        drawings.append(
+            ("<b>Distance from the proof.</b> Every run, and each method's mean.", plot_gaps, 0.34 * rows + 0.9, True)
+        )
     drawings.append(("<b>Over time.</b> Mean primal gap; 100% before a first solution.", plot_anytime, 4.1, False))
     if bounded:
         drawings.append(("<b>Time against quality.</b> Down and left is better.", plot_tradeoff, 4.1, False))
-        drawings.append(("<b>How often how close.</b> Share of runs within a gap of the bound.", plot_profile, 4.1, False))
-    drawings.append(("<b>Performance profile</b> (Dolan, Moré). It depends on who takes part.", _seconds_profile, 4.1, False))
+        drawings.append(
+            ("<b>How often how close.</b> Share of runs within a gap of the bound.", plot_profile, 4.1, False)
+        )
+    drawings.append(
+        ("<b>Performance profile</b> (Dolan, Moré). It depends on who takes part.", _seconds_profile, 4.1, False)
+    )
     parts = []
     with mpl.rc_context({"font.family": "DejaVu Sans", "font.size": 9}):
         for i, (caption, draw, height, wide) in enumerate(drawings):
@@ -192,7 +206,14 @@ def _pairs(comparison: Comparison) -> str:
     table, paint = comparison.pairwise(), colours(comparison)
     if not len(table):
         return ""
-    headings = [("method", "left"), ("difference", ""), ("95% interval", ""), ("better", ""), ("equal", ""), ("worse", "")]
+    headings = [
+        ("method", "left"),
+        ("difference", ""),
+        ("95% interval", ""),
+        ("better", ""),
+        ("equal", ""),
+        ("worse", ""),
+    ]
     headings += [("Wilcoxon p\n(Holm)", ""), ("probability of\nimprovement", "")]
     rows = [
         (
@@ -211,8 +232,8 @@ def _pairs(comparison: Comparison) -> str:
         for method, row in table.iterrows()
     ]
     lead = (
-        f"Each run against the run of <b>{escape(comparison.reference)}</b> on the same instance, scenario and seed. Tests "
-        f"take one value per instance and scenario ({table['units'].max()} of them), never one per seed."
+        f"Each run against the run of <b>{escape(comparison.reference)}</b> on the same instance, scenario and seed. "
+        f"Tests take one value per instance and scenario ({table['units'].max()} of them), never one per seed."
     )
     return section("pairs", "Paired differences", grid(headings, rows), lead=lead)
 
@@ -254,7 +275,9 @@ def _shade(gap: float, top: float) -> str:
     if math.isnan(gap):
         return ""
     share = min(gap / top, 1.0)
-    return f"background:rgba({'4,120,87' if gap < 1e-9 else '217,119,6'},{0.16 if gap < 1e-9 else 0.06 + 0.5 * share:.2f})"
+    return (
+        f"background:rgba({'4,120,87' if gap < 1e-9 else '217,119,6'},{0.16 if gap < 1e-9 else 0.06 + 0.5 * share:.2f})"
+    )
 
 
 def _short(value: Any) -> str:
@@ -287,7 +310,9 @@ def _failures(comparison: Comparison) -> str:
         if outcome.detail:
             said += f"<details><summary>traceback</summary><pre>{escape(outcome.detail)}</pre></details>"
         scenario = "" if cell.scenario is None else cell.scenario
-        plain = [text(v, "left") for v in (cell.problem, cell.method, cell.seed, scenario, outcome.status.replace("_", " "))]
+        plain = [
+            text(v, "left") for v in (cell.problem, cell.method, cell.seed, scenario, outcome.status.replace("_", " "))
+        ]
         rows.append(("", [*plain, Cell(said, kind="left wrap")]))
     lead = f"{len(bad)} of {len(comparison.rows)} cells have no answer. None was dropped."
     body = grid(headings, rows, sort=True)
@@ -326,7 +351,14 @@ def _environment(comparison: Comparison) -> str:
 
 
 def _runs(comparison: Comparison) -> str:
-    headings = [("instance", "left"), ("method", "left"), ("seed", ""), ("scenario", ""), ("status", "left"), ("stop", "left")]
+    headings = [
+        ("instance", "left"),
+        ("method", "left"),
+        ("seed", ""),
+        ("scenario", ""),
+        ("status", "left"),
+        ("stop", "left"),
+    ]
     headings += [(h, "") for h in ("objective", "bound", "gap", "seconds", "cpu", "primal\nintegral")]
     rows = []
     for line in comparison.to_frame().to_dict("records"):

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from ..core.types import Interval
+if TYPE_CHECKING:
+    from ..core.types import Interval
 
 __all__ = [
     "WinTieLoss",

@@ -5,26 +5,29 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, fields
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from ..core.errors import FormatError
 from .cell import Cell, Outcome, Row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from types import TracebackType
 
 __all__ = ["Store", "is_store"]
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS cells (
-    key TEXT PRIMARY KEY, problem TEXT NOT NULL, problem_hash TEXT NOT NULL, method TEXT NOT NULL, options TEXT NOT NULL,
-    seed INTEGER NOT NULL, scenario_seed INTEGER, time_limit REAL, threads INTEGER NOT NULL,
+    key TEXT PRIMARY KEY, problem TEXT NOT NULL, problem_hash TEXT NOT NULL, method TEXT NOT NULL,
+    options TEXT NOT NULL, seed INTEGER NOT NULL, scenario_seed INTEGER, time_limit REAL, threads INTEGER NOT NULL,
     status TEXT NOT NULL, stop TEXT NOT NULL, message TEXT NOT NULL, result TEXT, machine TEXT NOT NULL,
     finished REAL NOT NULL, detail TEXT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS sweeps (
-    id INTEGER PRIMARY KEY, digest TEXT UNIQUE NOT NULL, started REAL NOT NULL, setting TEXT NOT NULL, cells TEXT NOT NULL
+    id INTEGER PRIMARY KEY, digest TEXT UNIQUE NOT NULL, started REAL NOT NULL, setting TEXT NOT NULL,
+    cells TEXT NOT NULL
 );
 """
 _FORMAT = 1
@@ -58,7 +61,9 @@ class Store:
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if self.path.exists() and self.path.stat().st_size and not is_store(self.path):
-            raise FormatError(path, "not an SQLite database; give the file of an earlier compare(store=...) or a new name")
+            raise FormatError(
+                path, "not an SQLite database; give the file of an earlier compare(store=...) or a new name"
+            )
         self._db = sqlite3.connect(self.path, timeout=60.0, isolation_level=None)  # every statement commits
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")  # safe against kill -9; a power cut may lose the last rows

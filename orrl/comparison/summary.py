@@ -6,14 +6,12 @@ Imports pandas; loaded by `table` only.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from ..core.types import relative_gap
-from .cell import Row
 from .measures import FAILED, UNTRIED, horizon, signed_excess, tensor, time_to_quality
 from .statistics import (
     aggregate_iqm,
@@ -29,19 +27,26 @@ from .statistics import (
     win_tie_loss,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .cell import Row
+
 __all__ = ["anytime", "default_reference", "headroom", "pairwise", "profile", "summarise"]
 
 SHIFT = 1.0
 
 
 def default_reference(rows: Sequence[Row], methods: Sequence[str]) -> str:
-    """The first exact method, else the first that is no reference row, else the first."""
-    kinds = {row.cell.method: row.cell.kind for row in rows if row.cell.kind}
+    """The first exact method that has any answer, else the first that is no reference row, else the first."""
+    answered = {row.cell.method for row in rows if row.answered}
+    exact = {row.cell.method for row in rows if row.cell.kind == "exact"}
     roles = {row.cell.method: row.cell.role for row in rows}
-    for method in methods:
-        if kinds.get(method) == "exact":
-            return method
-    return next((m for m in methods if not roles.get(m)), methods[0])
+    for wanted in (exact & answered, {m for m in answered if not roles[m]}, answered):
+        for method in methods:
+            if method in wanted:
+                return method
+    return methods[0]
 
 
 def summarise(rows: Sequence[Row], data: pd.DataFrame, methods: Sequence[str], reference: str) -> pd.DataFrame:
@@ -117,7 +122,9 @@ def _break_even(rows: Sequence[Row], method: str, reference: str) -> dict[str, f
 
     Infinite where the reference is as fast as the policy; NaN for a method without training.
     """
-    own = {(r.cell.problem_hash, r.cell.scenario, r.cell.seed): r for r in rows if r.cell.method == method and r.answered}
+    own = {
+        (r.cell.problem_hash, r.cell.scenario, r.cell.seed): r for r in rows if r.cell.method == method and r.answered
+    }
     other = {(r.cell.problem_hash, r.cell.scenario, r.cell.seed): r for r in rows if r.cell.method == reference}
     shared = [key for key in own if key in other and other[key].result is not None]
     trained = [s for r in own.values() if (s := _train_seconds(r)) is not None]
@@ -188,12 +195,14 @@ def pairwise(data: pd.DataFrame, methods: Sequence[str], reference: str, tol: fl
                 "ties": wins.ties,
                 "losses": wins.losses,
                 "p": wilcoxon(units),
-                "probability_of_improvement": probability_of_improvement(_tasks(table, "mine"), _tasks(table, "theirs")),
+                "probability_of_improvement": probability_of_improvement(
+                    _tasks(table, "mine"), _tasks(table, "theirs")
+                ),
             }
         )
     out = pd.DataFrame(lines)
     if len(out):
-        out.insert(out.columns.get_loc("p") + 1, "p_holm", holm(out["p"]))
+        out.insert(list(out.columns).index("p") + 1, "p_holm", holm(out["p"]))
         out = out.set_index("method")
     return out
 
@@ -203,19 +212,24 @@ def _tasks(table: pd.DataFrame, column: str) -> np.ndarray:
     return cube.reshape(cube.shape[0], -1)
 
 
-def headroom(data: pd.DataFrame, summary: pd.DataFrame) -> dict[str, tuple[str, float]]:
-    """Mean gap to the best bound of what takes no thought: role or "best rule" -> (method, gap)."""
-    known = summary[summary["gap_bound"].notna() & (summary["runs"] > 0)]
+def headroom(summary: pd.DataFrame) -> tuple[str, dict[str, tuple[str, float]]]:
+    """Distance that methods without thought leave: what it is measured by, and role -> (method, distance)."""
+    tried = summary[summary["runs"] > 0]
+    bounded = bool(tried["gap_bound"].notna().any())
+    column, measure = (
+        ("gap_bound", "gap to the best bound") if bounded else ("excess_best", "excess over the best known")
+    )
+    known = tried[tried[column].notna()]
     found = {}
     for role in ("random", "myopic"):
         rows = known[known["role"] == role]
         if len(rows):
-            found[role] = (str(rows.index[0]), float(rows["gap_bound"].iloc[0]))
+            found[role] = (str(rows.index[0]), float(rows[column].iloc[0]))
     rules = known[(known["kind"] == "rule") & (known["role"] == "")]
     if "myopic" not in found and len(rules):
-        best = str(rules["gap_bound"].idxmin())
-        found["best rule"] = (best, float(rules.loc[best, "gap_bound"]))
-    return found
+        best = str(rules[column].idxmin())
+        found["best rule"] = (best, float(rules[column].min()))
+    return measure, found
 
 
 def anytime(rows: Sequence[Row], targets: Mapping[str, float], points: int = 80) -> pd.DataFrame:
@@ -252,7 +266,9 @@ def anytime(rows: Sequence[Row], targets: Mapping[str, float], points: int = 80)
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
 
-def profile(rows: Sequence[Row], data: pd.DataFrame, methods: Sequence[str], metric: str, within: float) -> pd.DataFrame:
+def profile(
+    rows: Sequence[Row], data: pd.DataFrame, methods: Sequence[str], metric: str, within: float
+) -> pd.DataFrame:
     """Share of runs per method (columns) over a threshold (index); see `Comparison.profile`."""
     tried = data[~data["status"].isin(UNTRIED)]
     shown = [m for m in methods if (tried["method"] == m).any()]

@@ -6,21 +6,24 @@ Imports pandas; `orrl.comparison` loads it when a comparison is made or loaded.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
-
-import pandas as pd
-from rich.console import RenderableType
+from typing import TYPE_CHECKING, Any, Self
 
 from ..core.errors import FormatError, UnknownNameError
-from ..core.result import Result
 from .cautions import cautions
 from .cell import Row
 from .measures import frame
 from .store import Store, is_store
 from .summary import anytime, default_reference, headroom, pairwise, profile, summarise
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+    from rich.console import RenderableType
+
+    from ..core.result import Result
 
 __all__ = ["Comparison"]
 
@@ -87,8 +90,11 @@ class Comparison:
         return pairwise(self._frame, self.methods, self._known(reference or self.reference), tol)
 
     def headroom(self) -> dict[str, tuple[str, float]]:
-        """Gap to the best bound of the methods that take no thought: ``{"random": (method, gap), ...}``."""
-        return headroom(self._frame, self._summary)
+        """Mean gap to the best bound of what takes no thought: ``{"random": (method, gap), "best rule": ...}``.
+
+        Where nothing was proven it is the excess over the best known value.
+        """
+        return headroom(self._summary)[1]
 
     def anytime(self) -> pd.DataFrame:
         """Mean primal gap over time: ``method, seconds, gap, best, worst, runs``.
@@ -123,7 +129,9 @@ class Comparison:
             cell = row.cell
             if (cell.problem, cell.method, cell.seed, cell.scenario) == (problem, method, seed, scenario):
                 return row.full_result()
-        known = [f"{r.cell.problem} / {r.cell.method} / seed {r.cell.seed} / scenario {r.cell.scenario}" for r in self.rows]
+        known = [
+            f"{r.cell.problem} / {r.cell.method} / seed {r.cell.seed} / scenario {r.cell.scenario}" for r in self.rows
+        ]
         raise UnknownNameError("run", f"{problem} / {method} / seed {seed} / scenario {scenario}", known)
 
     def _known(self, method: str) -> str:
@@ -146,7 +154,9 @@ class Comparison:
 
         return renderable(self)
 
-    def report(self, path: str | Path, *, title: str | None = None, figures: Sequence[tuple[str, Any]] | None = None) -> Path:
+    def report(
+        self, path: str | Path, *, title: str | None = None, figures: Sequence[tuple[str, Any]] | None = None
+    ) -> Path:
         """Write one HTML file that needs nothing else.
 
         Parameters

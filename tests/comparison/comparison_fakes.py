@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from orrl.core.capabilities import Scenario
 from orrl.core.policy import Policy
 from orrl.core.problem import Problem
 from orrl.core.program import Outcome
-from orrl.core.run import Run
 from orrl.core.seeds import stream
 from orrl.core.solver import Solver
 from orrl.core.types import Evaluation, Objective, Support
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from orrl.core.capabilities import Scenario
+    from orrl.core.run import Run
 
 
 @dataclass(frozen=True)
@@ -183,7 +186,9 @@ class Learnt(Policy):
 
     scope: ClassVar[Any] = "distribution"
 
-    def __init__(self, excess: float, *, seen: frozenset[str] = frozenset(), train_seconds: float | None = None) -> None:
+    def __init__(
+        self, excess: float, *, seen: frozenset[str] = frozenset(), train_seconds: float | None = None
+    ) -> None:
         self.name, self.excess, self.seen, self.train_seconds = "learnt", excess, seen, train_seconds
 
     def act(self, obs: Any, info: Mapping[str, Any]) -> Any:
