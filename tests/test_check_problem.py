@@ -151,7 +151,7 @@ def test_a_broken_policy_is_named_and_hides_nothing() -> None:
     assert report[3].failures[0].startswith("broken in scenario 0 cannot be played: IllegalActionError")
     assert len(report[3].failures) == 3  # once per world
     assert report[10].status == "pass"
-    assert "broken in scenario 0 cannot be played" in report[10].detail
+    assert "broken cannot be played, see point 3" in report[10].detail
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["POINTS", "CheckFailedError", "CheckReport", "CheckRow", "check_problem"]
 
+NOTES = 6  # notes printed per point
+
 POINTS: dict[int, tuple[str, Callable[[Lab], str]]] = {
     1: ("an episode, fixed in the program, is feasible and has the same objective", rollouts_in_the_program),
     2: ("the program's optimum, replayed in the kernel, returns its objective", optima_in_the_kernel),
@@ -103,8 +105,9 @@ def _judge(lab: Lab, point: int) -> CheckRow:
         detail = str(reason)
     except Exception as error:  # a problem under test may raise anything, and that is a finding
         lab.fail(_origin(error))
-    notes = "; ".join(f"{text}" if n == 1 else f"{text} ({n} times)" for text, n in lab.notes.items())
-    detail = "; ".join(text for text in (detail, notes) if text)
+    notes = [text if n == 1 else f"{text} ({n} times)" for text, n in lab.notes.items()]
+    more = [f"and {len(notes) - NOTES} more notes"] if len(notes) > NOTES else []
+    detail = "; ".join(text for text in (detail, *notes[:NOTES], *more) if text)
     return CheckRow(point, title, "fail" if lab.failures else "pass", detail, tuple(lab.failures))
 
 

@@ -9,7 +9,8 @@ import numpy as np
 from ..core.capabilities import HasKernel, HasTabular
 from ..core.errors import NotSupportedError, OrrlError
 from ..core.tables import policy_value
-from .lab import Answer, Episode, Lab, NotApplicable, Script
+from .lab import Answer, Episode, Lab, NotApplicable
+from .players import Script
 from .tables import ERRORS, simulated
 
 __all__ = [

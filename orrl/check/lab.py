@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ..core.capabilities import HasKernel, HasProgram, HasRules, HasScenarios
 from ..core.errors import NotInstalledError, NotSupportedError
 from ..core.hashing import canonical_bytes
-from ..core.policy import Actions, Policy, RandomPolicy
+from ..core.policy import Policy, RandomPolicy
 from ..core.rollout import Trajectory, rollout
 from ..core.seeds import stream
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from ..core.program import Outcome, Program
 
-__all__ = ["Answer", "Episode", "Lab", "NotApplicable", "Recorder", "Script", "World"]
+__all__ = ["Answer", "Episode", "Lab", "NotApplicable", "World"]
 
 TOLERANCE = 1e-6
 ENV = "the environment under random play"
@@ -82,48 +82,6 @@ class Answer:
             if isinstance(found, Policy):
                 return found
         return None
-
-
-class Script(Policy):
-    """Plays a list of actions."""
-
-    def __init__(self, actions: Sequence[int] | Actions, name: str = "script") -> None:
-        self.actions, self.name = [int(a) for a in actions], name
-
-    def reset(self, problem: Any, *, batch: int = 1, seed: int = 0) -> None:
-        """Back to the first action."""
-        self.played = 0
-
-    def act(self, obs: Any, info: Any) -> Actions:
-        """The next action; accepted ones only, so that a bad plan is named by its step."""
-        mask = np.asarray(info["action_mask"])[0]
-        if self.played >= len(self.actions):
-            raise LookupError(f"all {len(self.actions)} actions are played and the episode goes on")
-        action = self.actions[self.played]
-        if not 0 <= action < len(mask) or not mask[action]:
-            raise LookupError(f"step {self.played} wants action {action}; accepted: {np.flatnonzero(mask).tolist()}")
-        self.played += 1
-        return np.array([action], dtype=np.int64)
-
-
-class Recorder(Policy):
-    """Plays another policy on one row and keeps what it saw, and a snapshot at the steps in `at`."""
-
-    def __init__(self, policy: Policy, at: Sequence[int] = ()) -> None:
-        self.policy, self.name, self.at = policy, policy.name, frozenset(at)
-
-    def reset(self, problem: Any, *, batch: int = 1, seed: int = 0) -> None:
-        """Forget."""
-        self.seen: list[tuple[bytes, bytes]] = []
-        self.snapshots: dict[int, Any] = {}
-        self.policy.reset(problem, batch=batch, seed=seed)
-
-    def act(self, obs: Any, info: Any) -> Actions:
-        """Pass on."""
-        if len(self.seen) in self.at:
-            self.snapshots[len(self.seen)] = info["view"].snapshot(0)
-        self.seen.append((np.asarray(obs).tobytes(), np.asarray(info["action_mask"]).tobytes()))
-        return self.policy.act(obs, info)
 
 
 class Lab:
@@ -192,30 +150,30 @@ class Lab:
         return rollout(problem or self.problem, policy, [world.scenario], seed=world.seed)[0]
 
     @cached_property
-    def _played(self) -> tuple[list[Episode], list[str]]:
+    def _played(self) -> tuple[list[Episode], list[tuple[str, World, str]]]:
         """Every policy in every world, one by one, and the environment under random play; and what raised."""
         self.need(HasKernel)
         episodes: list[Episode] = []
-        broken: list[str] = []
+        broken: list[tuple[str, World, str]] = []
         for world in self.worlds:
             turns = {p.name: partial(self._by_policy, p, world) for p in self.policies()}
             for who, turn in {**turns, ENV: partial(self._in_env, world)}.items():
                 try:
                     episodes.append(turn())
                 except Exception as error:  # one broken policy must not hide the others
-                    broken.append(f"{who} in {world} cannot be played: {type(error).__name__}: {error}")
+                    broken.append((who, world, f"{type(error).__name__}: {error}"))
         return episodes, broken
 
     @property
     def broken(self) -> list[str]:
         """Policies and environments that raised."""
-        return self._played[1]
+        return [f"{who} in {world} cannot be played: {error}" for who, world, error in self._played[1]]
 
     @property
     def finished(self) -> list[Episode]:
         """Episodes with a solution; a dead end has none."""
-        for text in self.broken:
-            self.note(text)
+        for who, _, _ in self._played[1]:
+            self.notes[f"{who} cannot be played, see point 3"] = 1
         rows = [e for e in self._played[0] if not e.trajectory.failed]
         if not rows:
             raise NotApplicable(f"none of {len(self._played[0])} episodes ended with a solution")

@@ -11,7 +11,8 @@ from ..core.capabilities import HasKernel, HasScenarios
 from ..core.hashing import canonical_bytes
 from ..core.policy import RandomPolicy
 from ..core.seeds import spawn_seeds
-from .lab import Lab, NotApplicable, Recorder, Script, World
+from .lab import Lab, NotApplicable, World
+from .players import Recorder, Script
 from .state import cuts, stand_at
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def _judge(lab: Lab, policy: Policy, world: World) -> int:
         step = _first(first.actions, second.actions)
         lab.fail(f"{policy.name} in {world} acts otherwise in step {step} when it is repeated with the same seed")
         return 0
-    seen, judged = recorder.seen, 0
+    seen, judged = recorder.shown, 0
     for step, snapshot in recorder.snapshots.items():
         for other in _futures(lab, world, step, lab.problem.at(snapshot)):
             if not _same_past(lab, first.actions, seen, step, world, other):
@@ -154,7 +155,7 @@ def _same_past(lab: Lab, actions: Any, seen: list[Any], step: int, world: World,
     script = Recorder(Script(actions[: step + 1]))
     with suppress(LookupError):  # the script is at its end; the episode may go on
         lab.play(script, other)
-    at = _first(script.seen[: step + 1], seen[: step + 1])
+    at = _first(script.shown[: step + 1], seen[: step + 1])
     if at > step:
         return True
     lab.fail(

@@ -9,10 +9,11 @@ import numpy as np
 
 from ..core.capabilities import HasKernel
 from ..core.policy import RandomPolicy
-from .lab import Lab, Recorder, Script, World
+from .players import Recorder, Script
 
 if TYPE_CHECKING:
     from ..core.rollout import Trajectory
+    from .lab import Lab, World
 
 __all__ = ["cuts", "round_trips"]
 

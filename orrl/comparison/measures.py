@@ -31,8 +31,8 @@ FORMULAS = {
     "100%",
     "excess": "(z - ref) / |ref| when minimising, (ref - z) / |ref| when maximising: positive is worse",
     "best known": "a published value, from the file and source named with each instance",
-    "interval": "95%, crossed bootstrap over seeds and instances (and scenarios); runs are paired by instance, scenario "
-    "and seed",
+    "interval": "95%, crossed bootstrap over seeds and instances (and scenarios); runs are paired by instance, scenario"
+    " and seed",
     "SGM": "shifted geometric mean of the seconds of a run (building and solving; neither compiling nor training), "
     "shift 1 s; a run without an answer counts the limit",
     "PAR10": "mean seconds to a proof of optimality, ten times the limit where there was none; only for methods that "

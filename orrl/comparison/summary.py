@@ -161,10 +161,10 @@ def pairwise(data: pd.DataFrame, methods: Sequence[str], reference: str, tol: fl
     tried = data[~data["status"].isin(UNTRIED)]
     index = ["problem_hash", "scenario", "seed"]
     keyed = tried.assign(scenario=tried["scenario"].astype("float64").fillna(-1.0)).set_index(index)
-    base = keyed[keyed["method"] == reference]
+    base = keyed.loc[keyed["method"] == reference, ["objective", "answered"]].add_suffix("_ref")
     lines = []
     for method in methods:
-        both = keyed[keyed["method"] == method].join(base[["objective", "answered"]], how="inner", rsuffix="_ref")
+        both = keyed[keyed["method"] == method].join(base, how="inner")
         if method == reference or both.empty:
             continue
         sign = np.where(both["sense"] == "min", 1.0, -1.0)

@@ -91,10 +91,10 @@ class Source:
                 signature = re.sub(rf"\b{name}\b", kind, signature)
             typed = eval(signature, {}, words)
             try:
-                done[function.__name__] = numba.njit(typed, cache=True, nogil=True, **options)(twin)
+                done[function.__name__] = numba.njit(typed, cache=True, nogil=True, _nrt=False, **options)(twin)
             except RuntimeError as error:  # numba found no folder that it may write to
                 if "cache" not in str(error):
                     raise
-                done[function.__name__] = numba.njit(typed, nogil=True, **options)(twin)
+                done[function.__name__] = numba.njit(typed, nogil=True, _nrt=False, **options)(twin)
         _spent += time.perf_counter() - begin
         return SimpleNamespace(**done)

@@ -95,8 +95,8 @@ def read_standard(source: Place | Source, *, first_machine: int = 0, **options: 
     rows = split_rows(opened)
     try:
         parsed = _parse_standard(opened, rows, first_machine)
-    except FormatError as error:
-        _hint(opened, error, "Taillard's format", "read_taillard", lambda: _parse_taillard(opened, rows, None, 1))
+    except FormatError:
+        _hint(opened, rows[0][0], "Taillard's format", "read_taillard", lambda: _parse_taillard(opened, rows, None, 1))
         raise
     return build(opened, parsed, options)
 
@@ -192,8 +192,8 @@ def read_taillard(source: Place | Source, *, key: int | None = None, first_machi
     rows = split_rows(opened)
     try:
         parsed = _parse_taillard(opened, rows, key, first_machine)
-    except FormatError as error:
-        _hint(opened, error, "the standard format", "read_standard", lambda: _parse_standard(opened, rows, 0))
+    except FormatError:
+        _hint(opened, rows[0][0], "the standard format", "read_standard", lambda: _parse_standard(opened, rows, 0))
         raise
     return build(opened, parsed, options)
 
@@ -243,13 +243,13 @@ def read_orlib(source: Place | Source, *, key: str | None = None, **options: Any
 
 
 # ---- which is it? ----------------------------------------------------------------------------------------------------
-def _hint(source: Source, error: FormatError, what: str, reader: str, parse: Callable[[], Parsed]) -> None:
+def _hint(source: Source, line: int, what: str, reader: str, parse: Callable[[], Parsed]) -> None:
     """Raise a better error where the file is fine in the other format."""
     try:
         parse()
     except FormatError:
         return
-    raise FormatError(source.label, f"{message(error)}; this is {what}: use {reader}", line=error.line) from None
+    raise FormatError(source.label, f"this is {what}: use {reader}", line=line) from None
 
 
 def detect(source: Place | Source) -> str:
@@ -258,7 +258,7 @@ def detect(source: Place | Source) -> str:
     Raises
     ------
     FormatError
-        Where no format fits, or standard and Taillard fit equally.
+        Where no format fits, or both the standard one and Taillard's.
     """
     opened = open_source(source)
     if opened.text.lstrip().startswith("{"):
@@ -282,9 +282,7 @@ def detect(source: Place | Source) -> str:
     if not fits:
         name, why = reasons[len(rows) - 1 == 2 * jobs]  # the number of lines tells which one was meant
         raise FormatError(opened.label, f"read as {name}: {message(why)}", line=why.line)
-    if len(fits) == 2 and fits["standard"] != fits["taillard"]:
-        fits = {name: True for name, good in fits.items() if good}
-    if len(fits) == 2 and len(rows) - 1 != jobs:
+    if len(fits) == 2 and not (fits["standard"] and len(rows) - 1 == jobs):
         raise FormatError(
             opened.label,
             "reads as the standard format and as Taillard's: give format='standard' or format='taillard'",

@@ -1,0 +1,8 @@
+"""The fakes on the path, for this process and for its workers."""
+
+import sys
+from pathlib import Path
+
+HERE = str(Path(__file__).parent)
+if HERE not in sys.path:
+    sys.path.insert(0, HERE)

@@ -1,0 +1,105 @@
+"""Best-of-n and Monte-Carlo rollout: valid, limited, seeded, and better than what they are built on."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+import orrl
+from orrl.core import Trajectory, rollout
+from orrl.core.playout import playout
+from orrl.problems.jobshop.kernel import ShopKernel
+from orrl.solvers.search.mc_rollout import MonteCarloPolicy
+
+
+@pytest.fixture(scope="module")
+def shops() -> list[orrl.JobShop]:
+    return [orrl.JobShop.generate(seed=s, jobs=8, machines=5, storage="blocking") for s in range(6)]
+
+
+def mean(shops: list[orrl.JobShop], method: object, **options: object) -> float:
+    return float(np.mean([orrl.solve(s, method, **options).objective for s in shops]))
+
+
+def test_search_beats_rules_and_more_search_is_better(shops: list[orrl.JobShop]) -> None:
+    rule, few, many = mean(shops, "mwkr"), mean(shops, "best-of-n", n=10), mean(shops, "best-of-n", n=1000)
+    look = mean(shops, "rollout", samples=50)
+    assert many < few < mean(shops, "random")
+    assert look < rule and look < few
+
+
+def test_best_of_n_contains_its_smaller_self(shops: list[orrl.JobShop]) -> None:
+    results = [orrl.solve(shops[0], "best-of-n", n=n, batch=50) for n in (50, 500)]
+    assert results[1].objective <= results[0].objective
+    assert results[1].meta["episodes"] == 500 and results[1].stop == "iterations"
+    assert [p.objective for p in results[1].trace.points] == sorted(
+        (p.objective for p in results[1].trace.points), reverse=True
+    )
+
+
+@pytest.mark.parametrize("method", ["best-of-n", "rollout"])
+def test_time_limit_returns_a_schedule(method: str) -> None:
+    shop = orrl.JobShop.generate(seed=0, jobs=20, machines=15, storage="blocking")
+    ShopKernel([shop], compiled=True).reset([shop.scenario(0)])
+    options = {"n": 10**9} if method == "best-of-n" else {"samples": 400}
+    begin = time.perf_counter()
+    result = orrl.solve(shop, method, time_limit=1.0, **options)
+    assert time.perf_counter() - begin < 1.05 * 1.0 + 1.0
+    assert result.status == "feasible" and result.evaluation.feasible
+
+
+def test_a_callback_stops_best_of_n(shops: list[orrl.JobShop]) -> None:
+    result = orrl.solve(shops[0], "best-of-n", n=10**9, callbacks=[lambda event: event.kind == "incumbent"])
+    assert result.stop == "user" and result.objective is not None
+
+
+def test_rollout_is_seeded_and_idle_is_an_option(shops: list[orrl.JobShop]) -> None:
+    a, b = (orrl.solve(shops[1], "rollout", samples=20, seed=5).objective for _ in range(2))
+    assert a == b
+    assert orrl.solve(shops[1], "rollout", samples=20, idle=True).status == "feasible"
+    assert orrl.solve(shops[1], "rollout", samples=20, criterion="best").status == "feasible"
+    with pytest.raises(ValueError, match="criterion"):
+        MonteCarloPolicy(criterion="median")  # type: ignore[arg-type]
+
+
+def test_rollout_under_outages_beats_random(shops: list[orrl.JobShop]) -> None:
+    cut = shops[0].replace(interruptions=orrl.Interruptions(p=0.2))
+    look = orrl.simulate(cut, "rollout", samples=20, scenarios=12, seed=1)
+    chance = orrl.simulate(cut, "random", scenarios=12, seed=1)
+    assert look.seeds == chance.seeds
+    assert look.mean < chance.mean
+
+
+def test_no_swap_may_end_every_episode_in_a_deadlock() -> None:
+    shop = orrl.JobShop(machines=[[0, 1], [1, 0]], durations=[[3, 2], [2, 4]], storage="blocking", swap=False)
+    result = orrl.solve(shop, "mwkr")
+    assert result.status == "no_solution" and result.stop == "failure" and "deadlock" in result.message
+    found = orrl.solve(shop, "best-of-n", n=200)
+    assert found.status in ("feasible", "no_solution")
+
+
+def test_playout_without_a_fast_kernel_is_the_same_game() -> None:
+    shop = orrl.JobShop.generate(seed=3, jobs=4, machines=3)
+    kernel = ShopKernel([shop])
+
+    class Slow:
+        """The same kernel without its fast playout."""
+
+        def __getattr__(self, name: str) -> object:
+            if name == "playout":
+                raise AttributeError(name)
+            return getattr(kernel, name)
+
+    state = kernel.reset([shop.scenario(0)] * 5)
+    rest = playout(Slow(), state, seed=1)
+    for b in range(5):
+        final = kernel.snapshot(state, b)
+        episode = Trajectory(shop, shop.scenario(0), np.zeros(0, np.int64), np.zeros(0), final, False)
+        assert shop.evaluate(shop.solution(episode)).objective == -rest[b]
+
+
+def test_rollout_of_the_policy_object_in_a_batch(shops: list[orrl.JobShop]) -> None:
+    episodes = rollout(shops[:3], MonteCarloPolicy(10), [s.scenario(0) for s in shops[:3]], seed=2)
+    assert [e.value for e in episodes] == [s.evaluate(s.solution(e)).objective for s, e in zip(shops, episodes, strict=False)]
