@@ -1,8 +1,8 @@
 """The job shop's figures: simulator speed, proofs and rules, each beside its peer in the same run.
 
-``python benchmarks/jobshop.py`` runs every part, ``--part kernel proofs`` only those. Peers run in environments of their
-own (``python benchmarks/peers/make.py``); one that is not built is said to be missing. CPU seconds are process times, so
-that a busy machine inflates them less; ratios are within one run. ``--out`` keeps the rows as JSON.
+``python benchmarks/jobshop.py`` runs every part, ``--part kernel proofs`` only those. Peers run in environments of
+their own (``python benchmarks/peers/make.py``); one that is not built is said to be missing. CPU seconds are process
+times, so that a busy machine inflates them less; ratios are within one run. ``--out`` keeps the rows as JSON.
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
@@ -33,6 +32,9 @@ from orrl.problems.jobshop.kernel import ShopKernel
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from peers.make import PeerError, run_peer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Row = dict[str, Any]
 SMALL = [f"la{i:02d}" for i in range(1, 6)]

@@ -30,7 +30,28 @@ _HOME = {
     "train": "orrl.methods",
 }
 
-__all__ = [*sorted(_HOME), "__version__"]  # noqa: PLE0604
+__all__ = [
+    "Budget",
+    "Interruptions",
+    "JobShop",
+    "Schedule",
+    "__version__",
+    "as_policy",
+    "check_problem",
+    "compare",
+    "demonstrations",
+    "list_problems",
+    "list_solvers",
+    "load",
+    "load_policy",
+    "load_set",
+    "read",
+    "rolling_horizon",
+    "show_versions",
+    "simulate",
+    "solve",
+    "train",
+]
 
 if TYPE_CHECKING:
     from .catalogue import list_problems, load, load_set, read

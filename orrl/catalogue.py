@@ -47,7 +47,7 @@ class Shelf(Protocol):
     def members(self, name: str) -> Iterable[str]:
         """Instances of a set."""
 
-    def instance(self, name: str, *, roots: Iterable[Path], **options: Any) -> Problem:
+    def instance(self, name: str, /, *, roots: Iterable[Path], **options: Any) -> Problem:
         """One instance; `roots` are the folders that may hold ``<family>/...``."""
 
     def listing(self) -> list[dict[str, Any]]:
@@ -146,7 +146,7 @@ def cache_dir() -> Path:
 
 
 # ---- public ----------------------------------------------------------------------------------------------------------
-def load(name: str, **options: Any) -> Problem:
+def load(name: str, /, **options: Any) -> Problem:
     """A known instance by name.
 
     Parameters
@@ -175,7 +175,7 @@ def load(name: str, **options: Any) -> Problem:
     return problem
 
 
-def load_set(name: str, **options: Any) -> list[Problem]:
+def load_set(name: str, /, **options: Any) -> list[Problem]:
     """The instances of a set, such as ``"jobshop/lawrence"``, ``"jobshop/taillard-15x15"`` or ``"jobshop/all"``."""
     family, group = _split(name)
     return [load(f"{family}/{member}", **options) for member in _hook(family, "members")(group)]
@@ -238,9 +238,10 @@ def best_known(problem: Problem) -> Any:
 
     It is looked up by content, so a classical instance from a user's own file is recognised.
     """
-    if problem.family not in names("problem"):
+    try:
+        hook = getattr(_shelf(problem.family), "best_known", None)
+    except OrrlError:  # a user's own problem needs no catalogue
         return None
-    hook = getattr(_shelves().get(problem.family), "best_known", None)
     return None if hook is None else hook(problem)
 
 

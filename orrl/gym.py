@@ -25,4 +25,4 @@ def make_env(problem: Any, *, load_options: dict[str, Any] | None = None, **opti
     return problem.env(**{"illegal": "noop", **options})
 
 
-gymnasium.register(id="orrl/JobShop-v0", entry_point=make_env, disable_env_checker=True)
+gymnasium.register(id="orrl/JobShop-v0", entry_point="orrl.gym:make_env", disable_env_checker=True)

@@ -62,19 +62,22 @@ def resolve(method: Method, problem: Problem | None = None, **options: Any) -> S
         return _with_options(method, options) if options else method
     if isinstance(method, Policy):
         return PolicySolver(method, **options)
-    rules = problem.rules() if isinstance(problem, HasRules) else {}
+    rules: Mapping[str, Policy] = problem.rules() if isinstance(problem, HasRules) else {}
     known = registry.names("solver")
     if method in known and method in rules:
         raise OrrlError(f"{method!r} is both a solver and a rule of {type(problem).__name__}: rename one")
     if method in known:
         return _make(registry.lookup("solver", method), method, options)
-    if method in rules:
+    if isinstance(method, str) and method in rules:
         world = {k: options.pop(k) for k in ("scenarios", "scenario_seed") if k in options}
         return PolicySolver(_with_options(rules[method], options) if options else rules[method], **world)
     if method in registry.names("learner"):
         raise UnknownNameError(
-            "solver", method, (), f"is a learner: orrl.train(source, {method!r}, budget=...) makes a policy, "
-            "orrl.load_policy(name) fetches a trained one, and either goes where a method goes"
+            "solver",
+            method,
+            (),
+            f"is a learner: orrl.train(source, {method!r}, budget=...) makes a policy, orrl.load_policy(name) fetches a "
+            "trained one, and either goes where a method goes",
         )
     raise UnknownNameError("method", str(method), [*known, *rules])
 
@@ -260,7 +263,7 @@ def as_policy(policy: Any, *, name: str | None = None) -> Policy:
     if hasattr(policy, "state_dict") and callable(policy):
         return ModulePolicy(policy, name=label)
     if callable(policy):
-        return CallablePolicy(policy, name=name or getattr(policy, "__name__", "callable"))
+        return CallablePolicy(policy, name=name or str(getattr(policy, "__name__", "callable")))
     raise NotSupportedError(f"{type(policy).__name__} is no policy: give a callable, a model with predict, or a module")
 
 

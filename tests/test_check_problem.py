@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))  # the made-up problem must be importable in a spawned process too
-
 import planted_faults as planted
+import pytest
 from inventory import Inventory, InventoryState
 
 from orrl.check import POINTS, CheckFailedError, check_problem

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import sys
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 from inventory import Inventory, InventoryState, Plan
 from inventory.backward_dp import BackwardDP
 from inventory.referee import profit
@@ -32,6 +27,9 @@ from orrl.core import (
     spawn_seeds,
 )
 from orrl.core.tables import TablePolicy, policy_value
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 LAW = (0.1, 0.3, 0.3, 0.2, 0.1)
 

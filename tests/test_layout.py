@@ -22,6 +22,8 @@ FLOORS = {
     "solvers": 2,
     "catalogue": 3,
     "check": 3,
+    "methods": 3,
+    "versions": 3,
     "planning": 4,
     "comparison": 4,
     "cli": 5,

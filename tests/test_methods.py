@@ -6,16 +6,27 @@ import json
 import subprocess
 import sys
 import zipfile
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 import orrl
-from orrl.core import Budget, CallablePolicy, FormatError, Learner, NotSupportedError, OrrlError, Support, UnknownNameError
+from orrl.core import (
+    Budget,
+    CallablePolicy,
+    FormatError,
+    Learner,
+    NotSupportedError,
+    OrrlError,
+    Support,
+    UnknownNameError,
+)
 from orrl.methods import resolve
 from orrl.problems.jobshop.rules import RulePolicy
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import threading
 import time
 import warnings
 from concurrent.futures.process import BrokenProcessPool
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import OrrlError, OrrlWarning, UnknownNameError
@@ -220,8 +223,22 @@ def _parallel(todo: Sequence[tuple[int, Task]], workers: int, threads: int) -> I
 
     with parallel_config(backend="loky", inner_max_num_threads=threads):
         pool = Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1, pre_dispatch="n_jobs")
-        yield from pool(delayed(_numbered)(i, task) for i, task in todo)
+        yield from pool(delayed(_numbered)(i, task, os.getpid()) for i, task in todo)
 
 
-def _numbered(i: int, task: Task) -> tuple[int, Outcome]:
+def _numbered(i: int, task: Task, parent: int) -> tuple[int, Outcome]:
+    _end_with(parent)
     return i, run_cell(task)
+
+
+@cache
+def _end_with(parent: int) -> None:
+    """End this worker when its parent has gone: orphans of a killed sweep would disturb the clocks of the next one."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    if os.getppid() == parent:  # not so where the system has no such relation
+        threading.Thread(target=watch, daemon=True).start()

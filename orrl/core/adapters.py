@@ -37,8 +37,8 @@ class PredictPolicy(Policy):
 
     def act(self, obs: Any, info: Mapping[str, Any]) -> npt.NDArray[np.int64]:
         """Ask the model for each row that has not ended."""
-        wanted, got = tuple(self.model.observation_space.shape), tuple(np.shape(obs)[1:])
-        if wanted != got:
+        wanted, got = self.model.observation_space.shape, None if isinstance(obs, Mapping) else np.shape(obs)[1:]
+        if wanted is None or wanted != got:
             raise NotSupportedError(
                 f"policy {self.name!r} was trained on observations of shape {wanted}, the problem gives {got}: pad both "
                 "to one size (pad_to=), or train on this size"

@@ -58,8 +58,10 @@ class KernelEnv(gymnasium.Env[Any, Any]):
         self.kernel_options = kernel_options
         self._drawn: Iterator[Any] | None = None
         self._begin(problem, problem.nominal() if problem.is_stochastic else problem.scenario(0))
-        self.action_space = gymnasium.spaces.Discrete(self.kernel.n_actions)
-        self.observation_space = self._space()
+        self.action_space, self.observation_space = self._fixed_spaces()
+
+    def _fixed_spaces(self) -> tuple[gymnasium.Space[Any], gymnasium.Space[Any]]:
+        return gymnasium.spaces.Discrete(self.kernel.n_actions), self._space()
 
     def _space(self) -> gymnasium.Space[Any]:
         shape = self.kernel.observe(self._state).shape[1:]
@@ -91,7 +93,12 @@ class KernelEnv(gymnasium.Env[Any, Any]):
         scenario = wanted.get("scenario")
         if scenario is None:
             scenario = int(self.np_random.integers(2**31))
-        self._begin(problem, problem.scenario(scenario) if isinstance(scenario, int | np.integer) else scenario)
+        self._begin(problem, problem.scenario(int(scenario)) if isinstance(scenario, int | np.integer) else scenario)
+        if problem is not self.home and self._fixed_spaces() != (self.action_space, self.observation_space):
+            raise DataError(
+                f"{problem.name} does not fit the spaces of this environment, which were made for {self.home.name}: make "
+                "the environment with a larger padding (pad_to=), or with instances of one size"
+            )
         return self._observe(), self._info()
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
@@ -132,7 +139,7 @@ class KernelVectorEnv(VectorEnv[Any, Any, Any]):
     problems : sequence of Problem
         One row each, mixed sizes are padded.
     scenarios : sequence, optional
-        Scenario of each row's every episode; drawn from the seed of `reset` by default.
+        Scenario (or its seed) of each row's every episode; drawn from the seed of `reset` by default.
     illegal : {"raise", "noop"}
         As in `KernelEnv`; a noop row keeps its state and sets ``info["illegal_action"]``.
     kernel_options : mapping
@@ -169,8 +176,10 @@ class KernelVectorEnv(VectorEnv[Any, Any, Any]):
         return gymnasium.spaces.Box(-np.inf, np.inf, shape, np.float32)
 
     def _scenario(self, row: int) -> Any:
-        if self.fixed is not None:
+        if self.fixed is not None and not isinstance(self.fixed[row], int | np.integer):
             return self.fixed[row]
+        if self.fixed is not None:
+            return self.problems[row].scenario(int(self.fixed[row]))
         return self.problems[row].scenario(int(self.np_random.integers(2**31)))
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:

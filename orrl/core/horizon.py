@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +13,11 @@ from .capabilities import HasProgram, HasRules
 from .errors import OrrlError
 from .hashing import canonical_bytes
 from .policy import Policy, View
-from .solver import Solver
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .solver import Solver
 
 __all__ = ["RollingHorizon", "RollingLog"]
 
@@ -102,8 +105,10 @@ class RollingHorizon(Policy):
         rules = problem.rules() if isinstance(problem, HasRules) else {}
         if self.fallback is None and rules:
             return next(iter(rules.values()))
-        if self.fallback not in rules:
-            raise OrrlError(f"fallback {self.fallback!r} is no rule of the problem; its rules: {', '.join(rules) or 'none'}")
+        if self.fallback is None or self.fallback not in rules:
+            raise OrrlError(
+                f"fallback {self.fallback!r} is no rule of the problem; its rules: {', '.join(rules) or 'none'}"
+            )
         return rules[self.fallback]
 
     def act(self, obs: Any, info: Mapping[str, Any]) -> npt.NDArray[np.int64]:

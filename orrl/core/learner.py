@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
-from .budget import Budget
-from .callbacks import Callback
-from .policy import Policy
-from .types import Support
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from .budget import Budget
+    from .callbacks import Callback
+    from .policy import Policy
+    from .types import Support
 
 __all__ = ["SPLITS", "Generator", "Learner", "Split"]
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from .capabilities import Kernel
 from .seeds import stream
+
+if TYPE_CHECKING:
+    from .capabilities import Kernel
 
 __all__ = ["playout"]
 

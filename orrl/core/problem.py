@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from .capabilities import HasScenarios
 from .hashing import content_hash
 from .types import Evaluation, Objective, Support
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["Problem"]
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from .types import Sense
-
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .run import Run
+    from .types import Sense
 
 __all__ = ["Outcome", "Program", "ProgramStatus"]
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from .budget import Deadline
 from .errors import IllegalActionError
 from .policy import Policy, View
+
+if TYPE_CHECKING:
+    from .budget import Deadline
 
 __all__ = ["Trajectory", "estimate", "rollout"]
 

@@ -75,11 +75,11 @@ def demonstrations(
         result = solve(problem, method, time_limit=time_limit, seed=seed, scenario=world, **options).raise_for_status()
         optimal.append(result.status == "optimal")
         state = kernel.reset([world], [p])
-        seen, masks, rewards = [], [], []
+        observed, accepted, rewards = [], [], []
         chosen = _pad_actions(problem, kernel, problem.actions(result.solution, world))
         for action in chosen:
-            seen.append(kernel.observe(state)[0].copy())
-            masks.append(kernel.mask(state)[0].copy())
+            observed.append(kernel.observe(state)[0].copy())
+            accepted.append(kernel.mask(state)[0].copy())
             rewards.append(float(kernel.step(state, np.array([action]))[0][0]))
         value = problem.accrued + problem.objective.sign * sum(rewards)
         if problem.objective.discount == 1.0 and problem.objective.better(result.objective or 0.0, value, 1e-6):
@@ -87,15 +87,13 @@ def demonstrations(
         togo, factor = np.zeros(len(rewards)), problem.objective.discount
         for t in reversed(range(len(rewards))):
             togo[t] = rewards[t] + (factor * togo[t + 1] if t + 1 < len(rewards) else 0.0)
-        parts.append((seen, chosen, masks, togo, [p] * len(chosen)))
-    columns = [np.concatenate([np.asarray(part[i]) for part in parts]) for i in range(5)]
-    return Demonstrations(columns[0], columns[1].astype(np.int64), *columns[2:], np.array(optimal))
+        parts.append((observed, chosen, accepted, togo, [p] * len(chosen)))
+    seen, chosen, masks, togo, episode = (np.concatenate([np.asarray(part[i]) for part in parts]) for i in range(5))
+    return Demonstrations(seen, chosen.astype(np.int64), masks, togo, episode, np.array(optimal))
 
 
 def _pad_actions(problem: Any, kernel: Any, actions: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """The idle action has another number in a padded kernel."""
     own = type(problem).kernel([problem])
     idle, padded = getattr(own, "idle_action", None), getattr(kernel, "idle_action", None)
-    return actions if idle is None else np.where(actions == idle, padded, actions)
-
-
+    return actions if idle is None or padded is None else np.where(actions == idle, padded, actions)

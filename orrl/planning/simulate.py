@@ -61,7 +61,12 @@ class Simulation:
         import pandas as pd
 
         rows = [
-            {"scenario": s, "objective": z, "feasible": e is not None and e.feasible, **({} if e is None else e.metrics)}
+            {
+                "scenario": s,
+                "objective": z,
+                "feasible": e is not None and e.feasible,
+                **({} if e is None else e.metrics),
+            }
             for s, z, e in zip(self.seeds, self.objectives, self.evaluations, strict=True)
         ]
         return pd.DataFrame(rows)

@@ -2,9 +2,8 @@
 
 import math
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -13,6 +12,9 @@ from comparison_fakes import Answer, Bad, Exact, Learnt, Limited, Off, Player, T
 from orrl.comparison import compare
 from orrl.comparison.cell import Row
 from orrl.core import CallablePolicy, OrrlError, OrrlWarning, PolicySolver, UnknownNameError, all_cores, spawn_seeds
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 TOYS = [Toy(100.0), Toy(200.0), Toy(300.0)]
 

@@ -2,7 +2,8 @@
 
 An order is placed before its demand is seen, but a stage sees its noise first. So the state handed on is the stock
 *after* ordering: node 0 places the first order and meets no demand; node n sells to the demand of period n - 1, pays
-for what is left and places the order of period n. Money of period n - 1 is booked in node n: it is divided by the discount.
+for what is left and places the order of period n. Money of period n - 1 is booked in node n, hence divided by the
+discount.
 """
 
 from __future__ import annotations

@@ -102,4 +102,6 @@ def test_playout_without_a_fast_kernel_is_the_same_game() -> None:
 
 def test_rollout_of_the_policy_object_in_a_batch(shops: list[orrl.JobShop]) -> None:
     episodes = rollout(shops[:3], MonteCarloPolicy(10), [s.scenario(0) for s in shops[:3]], seed=2)
-    assert [e.value for e in episodes] == [s.evaluate(s.solution(e)).objective for s, e in zip(shops, episodes, strict=False)]
+    assert [e.value for e in episodes] == [
+        s.evaluate(s.solution(e)).objective for s, e in zip(shops, episodes, strict=False)
+    ]

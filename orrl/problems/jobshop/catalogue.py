@@ -128,7 +128,7 @@ def members(name: str) -> tuple[str, ...]:
     return sets()[name]
 
 
-def instance(name: str, *, roots: Iterable[Path] = (), **options: Any) -> JobShop:
+def instance(name: str, /, *, roots: Iterable[Path] = (), **options: Any) -> JobShop:
     """A classical instance, verified against the manifest.
 
     Parameters

@@ -129,7 +129,7 @@ class JobShop(Problem):
         machine_names: Sequence[str] | None = None,
         state: ShopState | None = None,
     ) -> None:
-        from .validate import pad_routes, per_job, refuse_standing_still
+        from .validate import check_state, maintenance_windows, pad_routes, per_job, refuse_standing_still
 
         set_ = self.__dict__.__setitem__
         route, work = pad_routes(machines, durations, job_names)
@@ -146,7 +146,7 @@ class JobShop(Problem):
         set_("name", name)
         set_("machines", route)
         set_("durations", work)
-        set_("n_operations", (route >= 0).sum(axis=1))
+        set_("n_operations", per_job("operations", (route >= 0).sum(axis=1), jobs, 0))
         set_("n_machines", count)
         set_("storage", storage)
         set_("swap", bool(swap) if storage == "blocking" else True)
@@ -157,8 +157,10 @@ class JobShop(Problem):
         set_("weights", per_job("weights", weights, jobs, 1))
         set_("due", None if due is None else per_job("due", due, jobs, 0))
         set_("objective", Objective("min", objective, "time units"))
-        set_("maintenance", self._windows(maintenance, count))
+        set_("maintenance", maintenance_windows(maintenance, count))
         set_("state", state)
+        if state is not None:
+            check_state(state, route, self.job_names)
         if self.blocking:
             refuse_standing_still(self.machines, self.job_names)
         self._check_dates()
@@ -181,16 +183,6 @@ class JobShop(Problem):
     job_names: tuple[str, ...]
     machine_names: tuple[str, ...]
     state: ShopState | None
-
-    def _windows(self, rows: Sequence[tuple[int, int, int]], count: int) -> IntArray:
-        table = np.array([list(r) for r in rows], np.int64).reshape(-1, 3)
-        for m, begin, end in table.tolist():
-            if not 0 <= m < count or not 0 <= begin < end:
-                raise DataError(
-                    f"maintenance ({m}, {begin}, {end}): give (machine, begin, end) with machine < {count} and "
-                    "0 <= begin < end"
-                )
-        return table[np.lexsort((table[:, 1], table[:, 0]))]
 
     def _check_dates(self) -> None:
         if self.due is None:
@@ -275,7 +267,10 @@ class JobShop(Problem):
         own = {key: getattr(self, key) for key in ("storage", "swap", "interruptions", "maintenance", "release", "due")}
         own |= {key: getattr(self, key) for key in ("weights", "name", "job_names", "machine_names", "state")}
         own |= {"machines": self.machines, "durations": self.durations, "objective": self.objective.name}
-        return type(self)(**{**own, **changes})
+        with warnings.catch_warnings():
+            if not changes.keys() & {"machines", "durations", "release", "due"}:  # it was said when self was made
+                warnings.simplefilter("ignore", UnmeetableDueDate)
+            return type(self)(**{**own, **changes})
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (type(self).from_dict, (self.to_dict(),))

@@ -27,16 +27,18 @@ from .events import (
     WHICH,
     WORK,
     _advance,
+    _choices,
     _finish,
     _move,
     _settle,
     _up,
 )
 
-__all__ = ["FEATURES", "RULES", "observe", "play", "priorities"]
+__all__ = ["FAR", "FEATURES", "RULES", "observe", "play", "priorities"]
 
 RULES = ("random", "spt", "lpt", "mwkr", "lwkr", "mopnr", "fifo", "edd")
 FEATURES = 9
+FAR = 100.0  # longest job's work: times further away look alike
 
 
 @SOURCE.add("void(TABLES, f4[:,:,::1])", entry=True)
@@ -47,7 +49,7 @@ def observe(route, facts, config, row, job, visit, holder, window, mask, out):  
         scale = config[p, SCALE]
         for j in range(job.shape[1]):
             n, k = facts[p, j, OPERATIONS], job[b, j, BEGUN]
-            for f in range(out.shape[2]):
+            for f in range(FEATURES):
                 out[b, j, f] = 0.0
             if n == 0:
                 continue
@@ -62,16 +64,16 @@ def observe(route, facts, config, row, job, visit, holder, window, mask, out):  
             out[b, j, 0] = mask[b, j]
             out[b, j, 1] = k / n
             out[b, j, 2] = remaining / scale
-            out[b, j, 3] = max(0, ready - t) / scale
+            out[b, j, 3] = min(FAR, max(0, ready - t) / scale)
             if facts[p, j, DUE] < NEVER:
-                out[b, j, 8] = (facts[p, j, DUE] - t - remaining) / scale
+                out[b, j, 8] = min(FAR, max(-FAR, (facts[p, j, DUE] - t - remaining) / scale))
             if k == n:
                 continue
             m = route[p, j, k, MACHINE]
             out[b, j, 4] = route[p, j, k, DURATION] / scale
-            out[b, j, 5] = max(0, t - ready) / scale
+            out[b, j, 5] = min(FAR, max(0, t - ready) / scale)
             out[b, j, 6] = holder[b, m] >= 0
-            out[b, j, 7] = (_up(window, b, m, t) - t) / scale
+            out[b, j, 7] = min(FAR, (_up(window, b, m, t) - t) / scale)
 
 
 @SOURCE.add("f8(ROUTE, FACTS, ROW, JOB, i8, i8, i8)")
@@ -126,7 +128,7 @@ def _dispatch(route, facts, row, job, mask, b, rule, cap, seeds):  # type: ignor
                 best, chosen = value, j
         if chosen >= 0:
             return chosen
-        if row[b, NEXT] < NEVER:
+        if mask[b, jobs]:
             return jobs
     return jobs
 
@@ -144,6 +146,8 @@ def play(route, facts, config, row, job, visit, holder, window, mask, rule, cap,
     jobs = job.shape[1]
     for b in range(len(rewards)):
         total = 0.0
+        if not row[b, ENDED]:
+            _choices(config, row, job, holder, window, mask, b, cap > 0)
         while not row[b, ENDED]:
             action = _dispatch(route, facts, row, job, mask, b, rule, cap, seeds)
             if action == jobs:

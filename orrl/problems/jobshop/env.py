@@ -11,9 +11,10 @@ import numpy as np
 from ...core.capabilities import GraphSpec
 from ...core.envs import KernelEnv, KernelVectorEnv
 from ...core.errors import DataError
+from ...core.learner import Generator
 from .data import JobShop
-from .graph_observation import RELATIONS, graph_observation, node_features
-from .kernel import ShopKernel
+from .graph_observation import RELATIONS, edge_places, graph_observation, node_features
+from .kernel import FAR, FEATURES, ShopKernel
 
 __all__ = ["JobShopEnv", "JobShopVectorEnv", "graph_spec"]
 
@@ -22,11 +23,8 @@ Observation = Literal["features", "graph"]
 
 def graph_spec(kernel: ShopKernel) -> GraphSpec:
     """Sizes of the graph observation of a kernel's shops, padding included."""
-    jobs, operations = kernel.n_jobs, kernel.n_operations
-    visits = max(int(np.bincount(row[row >= 0]).max()) for p in kernel.problems for row in p.machines)
-    clique = jobs * operations * max(0, jobs - 1) * visits  # each operation meets those of every other job
-    edges = 2 * jobs * max(0, operations - 1) + clique + jobs
-    return GraphSpec(jobs * operations, node_features(), edges, RELATIONS, jobs + 1)
+    nodes = kernel.n_jobs * kernel.n_operations
+    return GraphSpec(nodes, node_features(), edge_places(kernel), RELATIONS, kernel.n_jobs + 1)
 
 
 class JobShopEnv(KernelEnv):
@@ -35,11 +33,12 @@ class JobShopEnv(KernelEnv):
     Parameters
     ----------
     problem : JobShop
-        The shop, or the largest one where `instances` is given.
+        The shop; it also fixes the spaces, together with a sequence of `instances`.
     obs : {"features", "graph"}
         A Box (J, 9) of job features (`ShopKernel.observe`), or a Dict of padded Boxes (`graph_observation`).
     pad_to : (int, int, int), optional
-        Jobs, operations per job and machines of the spaces; needed where instances differ in size.
+        Jobs, operations per job and machines of the spaces; the largest shop given by default. Needed where a generator
+        or ``reset(options={"instance": ...})`` brings larger ones.
     options : mapping
         As `KernelEnv` and `ShopKernel`: instances, split, illegal, wait, reward_scale.
     """
@@ -50,15 +49,19 @@ class JobShopEnv(KernelEnv):
         *,
         obs: Observation = "features",
         pad_to: tuple[int, int, int] | None = None,
+        instances: Sequence[JobShop] | Generator | None = None,
         **options: Any,
     ) -> None:
-        if obs not in ("features", "graph"):
-            raise DataError(f"obs is {obs!r}: give 'features' or 'graph'")
+        _check_observation(obs)
         self.obs = obs
-        super().__init__(problem, pad_to=pad_to, **options)
+        if pad_to is None:
+            known = [problem, *(instances if isinstance(instances, Sequence) else ())]
+            jobs, operations = np.max([p.machines.shape for p in known], axis=0).tolist()
+            pad_to = (jobs, operations, max(p.n_machines for p in known))
+        super().__init__(problem, instances=instances, pad_to=pad_to, **options)
 
     def _space(self) -> gymnasium.Space[Any]:
-        return _space(self.kernel, self.obs, super()._space)
+        return _space(self.kernel, self.obs)
 
     def _observe(self) -> Any:
         if self.obs == "features":
@@ -72,32 +75,37 @@ class JobShopVectorEnv(KernelVectorEnv):
     def __init__(
         self, problems: Sequence[JobShop], scenarios: Any = None, *, obs: Observation = "features", **options: Any
     ) -> None:
+        _check_observation(obs)
         self.obs = obs
         super().__init__(problems, scenarios, **options)
 
     def _space(self) -> gymnasium.Space[Any]:
-        return _space(self.kernel, self.obs, super()._space)
+        return _space(self.kernel, self.obs)
 
     def _observe(self) -> Any:
         return graph_observation(self.kernel, self._state) if self.obs == "graph" else super()._observe()
 
 
-def _space(kernel: ShopKernel, obs: Observation, features: Any) -> gymnasium.Space[Any]:
+def _check_observation(obs: str) -> None:
+    if obs not in ("features", "graph"):
+        raise DataError(f"obs is {obs!r}: give 'features' or 'graph'")
+
+
+def _space(kernel: ShopKernel, obs: Observation) -> gymnasium.Space[Any]:
+    def box(low: Any, high: Any, *shape: int, kind: Any = np.float32) -> gymnasium.spaces.Box:
+        return gymnasium.spaces.Box(np.full(shape, low, kind), np.full(shape, high, kind), shape, kind)
+
     if obs == "features":
-        return features()  # type: ignore[no-any-return]
+        return box([0, 0, 0, 0, 0, 0, 0, 0, -FAR], [1, 1, 1, FAR, 1, FAR, 1, FAR, FAR], kernel.n_jobs, FEATURES)
     spec = graph_spec(kernel)
-
-    def box(shape: tuple[int, ...], low: float, high: float, kind: Any) -> gymnasium.spaces.Box:
-        return gymnasium.spaces.Box(low, high, shape, kind)
-
     return gymnasium.spaces.Dict(
         {
-            "nodes": box((spec.nodes, spec.node_features), -np.inf, np.inf, np.float32),
-            "node_mask": box((spec.nodes,), 0, 1, np.int8),
-            "edges": box((spec.edges, 2), 0, max(1, spec.nodes), np.int32),
-            "relation": box((spec.edges,), 0, len(RELATIONS), np.int8),
-            "edge_mask": box((spec.edges,), 0, 1, np.int8),
-            "action_node": box((spec.actions,), -1, max(1, spec.nodes), np.int32),
-            "action_mask": box((spec.actions,), 0, 1, np.int8),
+            "nodes": box(0, [1, 1, 1, 1, 1, FAR, FAR, 1], spec.nodes, spec.node_features),
+            "node_mask": box(0, 1, spec.nodes, kind=np.int8),
+            "edges": box(0, spec.nodes - 1, spec.edges, 2, kind=np.int32),
+            "relation": box(0, len(RELATIONS) - 1, spec.edges, kind=np.int8),
+            "edge_mask": box(0, 1, spec.edges, kind=np.int8),
+            "action_node": box(-1, spec.nodes - 1, spec.actions, kind=np.int32),
+            "action_mask": box(0, 1, spec.actions, kind=np.int8),
         }
     )

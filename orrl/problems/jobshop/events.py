@@ -192,9 +192,10 @@ def _choices(config, row, job, holder, window, mask, b, wait):  # type: ignore[n
     p, t = row[b, WHICH], row[b, TIME]
     swaps = config[p, BLOCKING] and config[p, SWAP]
     calendar = window.shape[2] > 0
-    jobs, count, soon = job.shape[1], 0, NEVER
+    jobs, count, soon, begun = job.shape[1], 0, NEVER, True
     for j in range(jobs):
         mask[b, j] = False
+        begun = begun and job[b, j, TARGET] < 0
         ready = job[b, j, READY]
         if ready > t:
             soon = min(soon, ready)
@@ -211,7 +212,7 @@ def _choices(config, row, job, holder, window, mask, b, wait):  # type: ignore[n
         if lead >= 0:
             mask[b, j] = True
             count += lead == j
-    if calendar:
+    if calendar and not begun:  # once everything has begun, no one waits for a machine
         for m in range(holder.shape[1]):
             up = _up(window, b, m, t)
             if up > t:

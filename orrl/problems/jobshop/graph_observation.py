@@ -15,7 +15,7 @@ import numpy.typing as npt
 from . import events
 from .kernel import ShopBatch, ShopKernel
 
-__all__ = ["RELATIONS", "graph_observation", "node_features"]
+__all__ = ["RELATIONS", "edge_places", "graph_observation", "node_features"]
 
 RELATIONS = ("job_successor", "job_predecessor", "same_machine", "waits_for")
 
@@ -23,6 +23,14 @@ RELATIONS = ("job_successor", "job_predecessor", "same_machine", "waits_for")
 def node_features() -> int:
     """Features of a node: done, running, next, duration, work left from here, time left, job waits, machine held."""
     return 8
+
+
+def edge_places(kernel: ShopKernel) -> int:
+    """Edges that the kernel's shops can have at most, with its padding."""
+    jobs, operations = kernel.n_jobs, kernel.n_operations
+    visits = max(int(np.bincount(row[row >= 0]).max()) for p in kernel.problems for row in p.machines)
+    clique = jobs * operations * (jobs - 1) * visits  # each operation meets those of every other job
+    return 2 * jobs * (operations - 1) + clique + jobs
 
 
 def graph_observation(kernel: ShopKernel, state: ShopBatch) -> dict[str, npt.NDArray[Any]]:
@@ -66,10 +74,8 @@ def graph_observation(kernel: ShopKernel, state: ShopBatch) -> dict[str, npt.NDA
 def _edges(
     kernel: ShopKernel, state: ShopBatch, machine: npt.NDArray[Any], done: npt.NDArray[Any]
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int8], npt.NDArray[np.int8]]:
-    from .env import graph_spec
-
     rows, jobs, ops = machine.shape
-    size = graph_spec(kernel).edges
+    size = edge_places(kernel)
     edges, relation = np.zeros((rows, size, 2), np.int32), np.zeros((rows, size), np.int8)
     mask = np.zeros((rows, size), np.int8)
     job_table, holder = state.tables.job, state.tables.holder

@@ -52,7 +52,6 @@ class Interruptions:
     mode: Literal["resume", "repeat"] = "resume"
 
     def __post_init__(self) -> None:
-        low, high = self.outage
         if self.law not in ("per_start", "mtbf"):
             raise DataError(f"Interruptions.law is {self.law!r}: give 'per_start' or 'mtbf'")
         if self.mode not in ("resume", "repeat"):
@@ -61,7 +60,8 @@ class Interruptions:
             raise DataError(f"Interruptions.p is {self.p!r}: give a probability in [0, 1]")
         if self.law == "mtbf" and not self.mtbf > 0:
             raise DataError(f"Interruptions.mtbf is {self.mtbf!r}: give a positive mean time between breakdowns")
-        if not 1 <= low <= high:
+        whole = len(self.outage) == 2 and all(isinstance(v, int | np.integer) for v in self.outage)
+        if not whole or not 1 <= self.outage[0] <= self.outage[1]:
             raise DataError(f"Interruptions.outage is {self.outage!r}: give integers 1 <= low <= high")
 
     @property
@@ -151,6 +151,9 @@ class Outages:
         """
         extra = np.where(started, past.extra, self.extra)
         old = past.windows[past.windows[:, 1] <= time]
-        new = self.windows[self.windows[:, 1] > time]
-        kept = [row for row in new.tolist() if not any(o[0] == row[0] and row[1] < o[2] for o in old.tolist())]
-        return Outages(extra, np.array(old.tolist() + kept, np.int64).reshape(-1, 3))
+        new = self.windows[self.windows[:, 1] > time].tolist()
+        if not np.array_equal(
+            old, self.windows[self.windows[:, 1] <= time]
+        ):  # a machine that is down cannot break down
+            new = [row for row in new if not any(o[0] == row[0] and row[1] < o[2] for o in old.tolist())]
+        return Outages(extra, np.array(old.tolist() + new, np.int64).reshape(-1, 3))

@@ -14,11 +14,11 @@ import numpy.typing as npt
 from ...core.errors import DataError, IllegalActionError
 from . import dispatch, events
 from .data import GOALS, JobShop, ShopState
-from .dispatch import FEATURES, RULES
+from .dispatch import FAR, FEATURES, RULES
 from .events import NEVER, Batch, Shops
 from .interruptions import Outages
 
-__all__ = ["FEATURES", "RULES", "ShopBatch", "ShopKernel"]
+__all__ = ["FAR", "FEATURES", "RULES", "ShopBatch", "ShopKernel"]
 
 Actions = npt.NDArray[np.int64]
 SMALL = 4000  # operations in a batch, and decisions in a life, that Python does before numba would have been imported
@@ -87,7 +87,9 @@ class ShopKernel:
         if pad_to is not None:
             size = (self.n_jobs, self.n_operations, self.n_machines)
             if any(a > b for a, b in zip(size, pad_to, strict=True)):
-                raise DataError(f"pad_to is {pad_to} but a shop has (jobs, operations, machines) {size}: pad to at least that")
+                raise DataError(
+                    f"pad_to is {pad_to} but a shop has (jobs, operations, machines) {size}: pad to at least that"
+                )
             self.n_jobs, self.n_operations, self.n_machines = pad_to
         self.n_actions = self.n_jobs + 1
         self.idle_action = self.n_jobs
@@ -126,7 +128,13 @@ class ShopKernel:
         """Fresh state, one row per scenario; row b plays ``problems[which[b]]``."""
         rows = len(scenarios)
         if which is None:
-            which = range(rows) if len(self.problems) == rows else [0] * rows
+            which = [0] * rows if len(self.problems) == 1 else range(len(self.problems))
+        if len(which) != rows:
+            raise DataError(f"{rows} scenarios for {len(which)} rows: give one a row, or which= (a problem for each)")
+        for b, (p, world) in enumerate(zip(which, scenarios, strict=True)):
+            if world.extra.shape != self.problems[p].durations.shape:
+                shapes = f"{world.extra.shape}, {self.problems[p].name} is {self.problems[p].durations.shape}"
+                raise DataError(f"the scenario of row {b} is of another shop: {shapes} (jobs, operations)")
         width = self._width(scenarios, which)
         if width == 0:  # no calendar: copy the template rows and write the extra times
             tables = Batch(*(table[np.asarray(which, np.int64)] for table in self._templates))
@@ -172,7 +180,7 @@ class ShopKernel:
         return rewards, state.tables.row[:, events.ENDED] == 1
 
     def observe(self, state: ShopBatch) -> npt.NDArray[np.float32]:
-        """Features (B, J, 9) of each job, times in units of the longest job's work.
+        """Features (B, J, 9) of each job, times in units of the longest job's work and cut at `FAR` (100) of them.
 
         0 can move now; 1 share of operations begun; 2 work not begun; 3 time left on its machine, as announced;
         4 next duration; 5 time since it could have moved; 6 next machine is held; 7 time until the next machine is up;
@@ -186,20 +194,24 @@ class ShopKernel:
         """Copies of some rows with another future; what has begun stays as it was."""
         index = np.asarray(rows, np.int64)
         tables = Batch(*(np.ascontiguousarray(table[index]) for table in state.tables))
+        which = tables.row[:, events.WHICH].tolist()
         merged = list(scenarios)
-        if any(self.problems[int(p)].stochastic for p in np.unique(tables.row[:, events.WHICH])):
-            which = tables.row[:, events.WHICH].tolist()
+        worlds = {id(world): world for world in [*scenarios, *(state.scenarios[int(b)] for b in index)]}.values()
+        if any(len(world.windows) or world.extra.any() for world in worlds):
             merged = [
-                world.after(int(tables.row[i, events.TIME]), self._started(tables, i, which[i]), state.scenarios[int(b)])
+                world.after(
+                    int(tables.row[i, events.TIME]), self._started(tables, i, which[i]), state.scenarios[int(b)]
+                )
                 for i, (b, world) in enumerate(zip(index, scenarios, strict=True))
             ]
             width = self._width(merged, which)
-            if width == 0:  # outages at starts only: no operation that runs is touched
+            if width == 0 and tables.window.shape[2] == 0:  # no operation that runs is touched
                 self._write_extra(tables, scenarios)
                 return ShopBatch(tables, merged)
             tables = tables._replace(window=self._empty_windows(len(index), width))
             for i, world in enumerate(merged):
                 self._fill(tables, i, which[i], world)
+            self._code(len(index)).refresh(*self.shops, *tables, self.wait)  # the next event is another one
         return ShopBatch(tables, merged)
 
     def snapshot(self, state: ShopBatch, row: int) -> ShopState:
@@ -242,7 +254,7 @@ class ShopKernel:
         """One undisturbed row per problem."""
         tables = self._empty(len(self.problems), 0)
         for p, shop in enumerate(self.problems):
-            self._begin(tables, p, p, shop.replace(maintenance=()).nominal())
+            self._begin(tables, p, p, Outages(shop.nominal().extra))
         return tables
 
     def _write_extra(self, tables: Batch, scenarios: Sequence[Outages]) -> None:
@@ -290,17 +302,16 @@ class ShopKernel:
         rows = [(m, t, e, 1) for m, t, e in shop.maintenance.tolist()]
         rows += [(m, t, e, 0) for m, t, e in world.windows.tolist()]
         used = [0] * self.n_machines
-        for m, begin, end, planned in sorted(rows, key=lambda r: r[1:]):
-            tables.window[b, m, used[m]] = begin, end, planned
-            used[m] += 1
-        if shop.state is None and not rows:
-            return
+        if tables.window.shape[2] > 0:  # a template has none
+            for m, begin, end, planned in sorted(rows, key=lambda r: r[1:]):
+                tables.window[b, m, used[m]] = begin, end, planned
+                used[m] += 1
         plain = events.SOURCE.plain
-        for j, n in enumerate(tables.job[b, :, events.BEGUN].tolist()):
+        for j, n in enumerate(tables.job[b, :jobs, events.BEGUN].tolist()):
             if n > 0:  # the running operation meets the new future
                 begin, m = tables.visit[b, j, n - 1, events.START], shop.machines[j, n - 1]
                 need, repeat = tables.visit[b, j, n - 1, events.WORK], shop.interruptions.mode == "repeat"
-                tables.job[b, j, events.READY] = plain._finish(tables, b, m, begin, need, repeat, NEVER)
+                tables.job[b, j, events.READY] = plain._finish(tables.window, b, m, begin, need, repeat, NEVER)
 
     def _begin(self, tables: Batch, b: int, p: int, world: Outages) -> None:
         """Row b at the state its problem starts from."""

@@ -35,12 +35,21 @@ def evaluate(problem: JobShop, schedule: Schedule, scenario: Outages) -> Evaluat
     Returns
     -------
     Evaluation
-        Objective recomputed from start times, and one sentence per broken rule.
+        Objective recomputed from start times, and one sentence per broken rule. Not a number where operations have no
+        start, as after a deadlock.
     """
     schedule.check_shape(problem)
     route: list[list[int]] = [[m for m in row if m >= 0] for row in problem.machines.tolist()]
     start: list[list[int]] = [row[: len(r)] for row, r in zip(schedule.start.tolist(), route, strict=True)]
     down = _down_times(problem, scenario)
+    missing = [
+        f"{problem.job_names[j]}, operation {k} has no start: the schedule is not complete"
+        for j, row in enumerate(start)
+        for k, time in enumerate(row)
+        if time < 0
+    ]
+    if missing:
+        return Evaluation(float("nan"), False, tuple(missing))
     broken: list[str] = []
     end = [[_end(problem, scenario, down, j, k, start[j][k]) for k in range(len(route[j]))] for j in range(len(route))]
     for j, row in enumerate(route):
@@ -75,9 +84,7 @@ def _down_times(problem: JobShop, scenario: Outages) -> list[list[tuple[int, int
     return down
 
 
-def _end(
-    problem: JobShop, scenario: Outages, down: list[list[tuple[int, int]]], j: int, k: int, start: int
-) -> int:
+def _end(problem: JobShop, scenario: Outages, down: list[list[tuple[int, int]]], j: int, k: int, start: int) -> int:
     """Walk through the machine's outages; overlapping ones count once."""
     need = int(problem.durations[j, k]) + int(scenario.extra[j, k])
     clock, left = start, need
@@ -94,9 +101,7 @@ def _end(
     return clock + left
 
 
-def _overlaps(
-    problem: JobShop, route: list[list[int]], start: list[list[int]], leave: list[list[int]]
-) -> list[str]:
+def _overlaps(problem: JobShop, route: list[list[int]], start: list[list[int]], leave: list[list[int]]) -> list[str]:
     broken = []
     for m in range(problem.n_machines):
         visits = sorted(
@@ -116,10 +121,7 @@ def _overlaps(
 
 
 def _swaps(problem: JobShop, route: list[list[int]], start: list[list[int]], leave: list[list[int]]) -> list[str]:
-    """Carry out the moves of each moment one by one; those that can only be made together are a swap.
-
-    A visit of no length must come before one that stays, so a machine takes its zero-length visitors first.
-    """
+    """Carry out the moves of each moment one by one; those that can only be made together are a swap."""
     broken = []
     for time in sorted({t for row in start for t in row}):
         holder = {
@@ -129,29 +131,67 @@ def _swaps(problem: JobShop, route: list[list[int]], start: list[list[int]], lea
             if start[j][k] < time <= leave[j][k] and not (k + 1 == len(row) and leave[j][k] == time)
         }
         waiting = {j: [k for k in range(len(row)) if start[j][k] == time] for j, row in enumerate(route)}
-        moved = True
-        while moved:
-            moved = False
-            for j, row in enumerate(route):
-                if not waiting[j]:
-                    continue
-                k = waiting[j][0]
-                target, passing = row[k], leave[j][k] == time
-                rivals = [
-                    i for i, ks in waiting.items() if i != j and any(route[i][q] == target and leave[i][q] == time for q in ks)
-                ]
-                if target in holder or (rivals and not passing):
-                    continue
-                waiting[j].pop(0)
-                if k and holder.get(row[k - 1]) == j:
-                    del holder[row[k - 1]]
-                if not (passing and k + 1 == len(row)):
-                    holder[target] = j
-                moved = True
-        stuck = [problem.job_names[j] for j, ks in waiting.items() if ks]
+        passing = {(j, k) for j, ks in waiting.items() for k in ks if leave[j][k] == time}
+        stuck = _one_by_one(route, holder, {j: ks for j, ks in waiting.items() if ks}, passing)
         if stuck:
-            broken.append(f"{', '.join(stuck)} can only exchange machines at {time}, and swap=False forbids it")
+            who = ", ".join(problem.job_names[j] for j in stuck)
+            broken.append(f"{who} can only exchange machines at {time}, and swap=False forbids it")
     return broken
+
+
+def _one_by_one(
+    route: list[list[int]], holder: dict[int, int], waiting: dict[int, list[int]], passing: set[tuple[int, int]]
+) -> list[int]:
+    """Jobs left over when the moves of one moment are made in the best order.
+
+    Parameters
+    ----------
+    route : list of list of int
+        Machines of each job.
+    holder : dict
+        Machine -> job on it.
+    waiting : dict
+        Job -> operations that it begins at this moment, in order.
+    passing : set of (job, operation)
+        Those of no length, which leave at this moment too. A machine takes them before the one that stays; the order of
+        several of them on one machine is the only choice there is, and every one is tried.
+    """
+    holder, waiting = dict(holder), {j: list(ks) for j, ks in waiting.items()}
+    while waiting:
+        choices = []
+        for j, ks in waiting.items():
+            target = route[j][ks[0]]
+            if target in holder:
+                continue
+            rivals = [
+                i
+                for i, rest in waiting.items()
+                if i != j and any(route[i][q] == target and (i, q) in passing for q in rest)
+            ]
+            if not rivals:
+                choices = [j]
+                break
+            if (j, ks[0]) in passing:
+                choices.append(j)
+        if not choices:
+            break
+        ends = [_one_by_one(route, *_moved(route, holder, waiting, j, passing), passing) for j in choices[1:]]
+        if not all(ends):
+            return []
+        holder, waiting = _moved(route, holder, waiting, choices[0], passing)
+    return sorted(waiting)
+
+
+def _moved(
+    route: list[list[int]], holder: dict[int, int], waiting: dict[int, list[int]], j: int, passing: set[tuple[int, int]]
+) -> tuple[dict[int, int], dict[int, list[int]]]:
+    """`holder` and `waiting` after job j's next move."""
+    k, *rest = waiting[j]
+    now = {m: i for m, i in holder.items() if i != j}
+    if (j, k) not in passing or k + 1 < len(route[j]):
+        now[route[j][k]] = j
+    left = {i: ks for i, ks in waiting.items() if i != j}
+    return now, {**left, j: rest} if rest else left
 
 
 def _rewritten_past(problem: JobShop, start: list[list[int]]) -> list[str]:
@@ -164,7 +204,9 @@ def _rewritten_past(problem: JobShop, start: list[list[int]]) -> list[str]:
             if was >= 0 and time != was:
                 broken.append(f"{problem.job_names[j]}, operation {k} started at {was}; the schedule says {time}")
             if was < 0 and time < problem.state.time:
-                broken.append(f"{problem.job_names[j]}, operation {k} starts at {time}, before now ({problem.state.time})")
+                broken.append(
+                    f"{problem.job_names[j]}, operation {k} starts at {time}, before now ({problem.state.time})"
+                )
     return broken
 
 

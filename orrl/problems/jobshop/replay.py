@@ -12,6 +12,7 @@ from ...core.errors import DataError
 if TYPE_CHECKING:
     from .data import JobShop
     from .interruptions import Outages
+    from .kernel import ShopBatch
     from .schedule import Schedule
 
 __all__ = ["actions"]
@@ -44,8 +45,8 @@ def actions(problem: JobShop, schedule: Schedule, scenario: Outages) -> npt.NDAr
                 order.pop(0)
         action = problem.n_jobs
         for j in np.flatnonzero(mask[0, : problem.n_jobs]).tolist():
-            k = int(begun[j])
-            if when[j, k] <= time and turn[problem.machines[j, k]][0] == (j, k):
+            moves = [(i, int(begun[i])) for i in _moving(problem, state, j)]
+            if all(when[i, k] <= time and turn[problem.machines[i, k]][0] == (i, k) for i, k in moves):
                 action = j
                 break
         if not mask[0, action]:
@@ -54,3 +55,14 @@ def actions(problem: JobShop, schedule: Schedule, scenario: Outages) -> npt.NDAr
         kernel.step(state, np.array([action], np.int64))
         mask = kernel.mask(state)
     return np.array(chosen, np.int64)
+
+
+def _moving(problem: JobShop, state: ShopBatch, job: int) -> list[int]:
+    """Jobs that move when `job` does: the swap cycle that it is in, or itself."""
+    jobs, begun = [job], (state.start[0] >= 0).sum(axis=1)
+    while True:
+        last = jobs[-1]
+        holder = int(state.tables.holder[0, problem.machines[last, begun[last]]])
+        if holder < 0 or holder == job:
+            return jobs
+        jobs.append(holder)

@@ -56,32 +56,47 @@ def waits(problem: JobShop, orders: Sequence[Sequence[Operation]]) -> list[tuple
 def earliest_starts(problem: JobShop, orders: Sequence[Sequence[Operation]], scenario: Outages) -> IntArray:
     """Longest paths by repeated relaxation; the finish of an operation is a monotone function of its start.
 
+    Operations that have started in ``problem.state`` keep their start; the others start from now on.
+
     Raises
     ------
     DataError
         Naming a job on a cycle.
     """
     calendar = Calendar(problem, scenario)
-    begin = np.where(problem.machines >= 0, np.maximum(problem.release[:, None], 0), -1).astype(np.int64)
+    now = 0 if problem.state is None else problem.state.time
+    begin = np.where(problem.machines >= 0, np.maximum(problem.release[:, None], now), -1).astype(np.int64)
+    fixed = np.zeros(begin.shape, np.bool_) if problem.state is None else problem.state.start >= 0
+    if problem.state is not None:
+        begin[fixed] = problem.state.start[fixed]
     after: dict[Operation, list[tuple[Operation, bool]]] = {}
     for a, b, holds in waits(problem, orders):
         after.setdefault(a, []).append((b, holds))
-    total = int(problem.n_operations.sum())
+    # without a cycle of positive length a start is raised at most twice (by its job, by its machine) per node of a path,
+    # and once more per outage that it is moved out of
+    most = 2 * (int(problem.n_operations.sum()) + sum(len(w) for w in calendar.windows))
     queue = [(j, k) for j, n in enumerate(problem.n_operations) for k in range(n)]
     for j, k in queue:
-        begin[j, k] = calendar.earliest(j, k, int(begin[j, k]))
+        if not fixed[j, k]:
+            begin[j, k] = calendar.earliest(j, k, int(begin[j, k]))
     raised = dict.fromkeys(queue, 0)
     while queue:
         j, k = queue.pop(0)
         finish = calendar.finish(j, k, int(begin[j, k]))
         targets = [((j, k + 1), finish)] if k + 1 < problem.n_operations[j] else []
         targets += [(b, int(begin[j, k]) if holds else finish) for b, holds in after.get((j, k), ())]
-        for (i, q), time in targets:
-            time = calendar.earliest(i, q, time)
+        for (i, q), wanted in targets:
+            if fixed[i, q]:
+                if wanted > begin[i, q]:
+                    raise DataError(
+                        f"{problem.job_names[i]}, operation {q} started at {begin[i, q]}: the sequences want {wanted} or later"
+                    )
+                continue
+            time = calendar.earliest(i, q, wanted)
             if time > begin[i, q]:
                 begin[i, q] = time
                 raised[i, q] += 1
-                if raised[i, q] > total:
+                if raised[i, q] > most:
                     raise DataError(f"the sequences contradict each other: a cycle runs through {problem.job_names[i]}")
                 queue.append((i, q))
     if problem.blocking and not problem.swap:

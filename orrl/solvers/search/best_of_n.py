@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,9 +12,11 @@ from ...core.jit import compile_seconds
 from ...core.playout import playout
 from ...core.program import Outcome
 from ...core.rollout import Trajectory
-from ...core.run import Run
 from ...core.solver import Solver
 from ...core.types import Support
+
+if TYPE_CHECKING:
+    from ...core.run import Run
 
 __all__ = ["BestOfN"]
 
@@ -42,7 +44,7 @@ class BestOfN(Solver):
         support = problem.supports(HasKernel)
         if support and not hasattr(type(problem).kernel([problem]), "playout"):
             return Support(False, f"the kernel of {type(problem).__name__} has no fast playout")
-        return support  # type: ignore[no-any-return]
+        return support
 
     def _solve(self, problem: Any, run: Run) -> Outcome:
         scenario = problem.scenario(0) if run.scenario is None else run.scenario

@@ -7,9 +7,8 @@ random interruptions.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +17,9 @@ from ...core.playout import playout
 from ...core.policy import Policy, View
 from ...core.seeds import spawn_seeds, stream
 from ...core.solver import PolicySolver
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["MonteCarloPolicy", "MonteCarloRollout"]
 

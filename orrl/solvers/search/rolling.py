@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...core.horizon import RollingHorizon
-from ...core.program import Outcome
-from ...core.run import Run
 from ...core.solver import PolicySolver
-from ...core.types import Support
 from ..exact.cp_sat import CpSat
+
+if TYPE_CHECKING:
+    from ...core.program import Outcome
+    from ...core.run import Run
+    from ...core.types import Support
 
 __all__ = ["RollingCpSat"]
 
@@ -46,7 +48,11 @@ class RollingCpSat(PolicySolver):
 
     def options(self) -> dict[str, Any]:
         """Limits of the re-solves beside the scenario stream."""
-        own = {"resolve_limit": self.rolling.time_limit, "commit": self.rolling.commit, "fallback": self.rolling.fallback}
+        own = {
+            "resolve_limit": self.rolling.time_limit,
+            "commit": self.rolling.commit,
+            "fallback": self.rolling.fallback,
+        }
         return {**own, **super().options()}
 
     def supports(self, problem: Any) -> Support:
