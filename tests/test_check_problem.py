@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -105,7 +109,7 @@ FAULTS: list[tuple[int, type[Inventory], str]] = [
         planted.with_program(planted.Timid),
         r"base-stock-\S+ in scenario 0 is worth \S+, pyomo/milp in scenario 0 with perfect",
     ),
-    (11, planted.with_kernel(planted.ShowsTheFuture), "either they show the future"),
+    (11, planted.with_kernel(planted.ShowsTheFuture), "either it shows the future"),
     (11, planted.with_kernel(planted.DeafClone), "the clone does not take the future that it is given"),
     (11, planted.RewritesThePast, r"problem.at\(state\).scenario\(seed\) does not keep what has happened"),
 ]
@@ -237,6 +241,35 @@ def test_the_report_in_all_its_forms() -> None:
     assert max(len(line) for line in text.splitlines()) <= 135
     with pytest.raises(KeyError, match="point 5 was not checked"):
         report[5]
+
+
+SCRIPT = """
+import sys
+print("once", flush=True)
+{definition}
+def main():
+    from inventory import Inventory
+    from orrl.check import check_problem
+    print(check_problem({kind}(**{shelf!r}), points=[9])[9].status)
+{guard}main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("definition", "kind", "guard"),
+    [
+        ("", "Inventory", ""),
+        ("from inventory import Inventory\nclass Mine(Inventory): pass", "Mine", "if __name__ == '__main__': "),
+    ],
+    ids=["unguarded", "problem defined in the script"],
+)
+def test_a_script_may_check_a_problem(tmp_path: Path, definition: str, kind: str, guard: str) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT.format(definition=definition, kind=kind, guard=guard, shelf=SHELF))
+    path = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[1])])
+    run = subprocess.run([sys.executable, str(script)], env={**os.environ, "PYTHONPATH": path}, capture_output=True)
+    assert run.returncode == 0, run.stderr.decode()
+    assert run.stdout.decode().split() == ["once", "pass"] if not guard else run.stdout.decode().split()[-1] == "pass"
 
 
 def test_the_global_generator_is_left_alone() -> None:

@@ -37,7 +37,7 @@ def rollouts_in_the_program(lab: Lab) -> str:
         for backend, form in forms:
             judged += _fixed(lab, backend, form, episode, solution)
     if not judged and not lab.failures:
-        raise NotApplicable("no episode could be fixed: " + "; ".join(lab.notes))
+        raise NotApplicable("no episode could be fixed: " + lab.reasons())
     return f"{judged} episodes fixed in {', '.join(f'{backend}/{form}' for backend, form in forms)}"
 
 
@@ -95,7 +95,7 @@ def optima_in_the_kernel(lab: Lab) -> str:
             replayed += 1
             _replay(lab, answer)
     if not replayed and not lab.failures:
-        raise NotApplicable("no program gave a solution: " + "; ".join(lab.notes))
+        raise NotApplicable("no program gave a solution: " + lab.reasons())
     return f"{replayed} solutions replayed"
 
 
@@ -199,7 +199,7 @@ def bounds_optima_and_policies(lab: Lab) -> str:
                     lab.fail(f"{other} is worth {other.value:.9g}, beyond the bound {bound:.9g} of {answer}")
         compared += _against_policies(lab, answer, bound)
     if not compared:
-        raise NotApplicable("no program gave a bound: " + "; ".join(lab.notes))
+        raise NotApplicable("no program gave a bound: " + lab.reasons())
     return f"{compared} values against {sum(math.isfinite(b) for _, b in bounds)} bounds"
 
 
@@ -263,5 +263,5 @@ def perfect_information_wins(lab: Lab) -> str:
             if lab.beats(value, best):
                 lab.fail(f"{episode} is worth {value:.9g}, {answer} with perfect information only {best:.9g}")
     if not compared:
-        raise NotApplicable("no program knows a scenario: " + "; ".join(lab.notes))
+        raise NotApplicable("no program knows a scenario: " + lab.reasons())
     return f"{compared} episodes; the best policy stays {min(headroom):.6g} to {max(headroom):.6g} behind"

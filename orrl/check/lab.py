@@ -101,6 +101,11 @@ class Lab:
         """Something that could not be looked at."""
         self.notes[text] = self.notes.get(text, 0) + 1
 
+    def reasons(self) -> str:
+        """The first note, and how many there are."""
+        rest = len(self.notes) - 1
+        return next(iter(self.notes), "") + (f" (and {rest} more)" if rest > 0 else "")
+
     def need(self, *capabilities: type) -> None:
         """End the point where the problem lacks a capability."""
         for capability in capabilities:
@@ -225,7 +230,7 @@ class Lab:
                     else:
                         found.append((backend, form, None))
         if not found:
-            raise NotApplicable("no program could be built: " + ("; ".join(self.notes) or "forms() is empty"))
+            raise NotApplicable(f"no program could be built: {self.reasons() or 'forms() is empty'}")
         return found
 
     def _takes_the_law(self, backend: str, form: str) -> bool:
@@ -250,7 +255,7 @@ class Lab:
             except NotInstalledError as error:
                 self.note(f"{backend}/{form}: {error}")
         if not found:
-            raise NotApplicable("no program could be solved: " + "; ".join(self.notes))
+            raise NotApplicable(f"no program could be solved: {self.reasons()}")
         return found
 
     def proved(self, answer: Answer) -> bool:

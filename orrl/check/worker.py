@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing import get_context
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from ..core.capabilities import HasKernel, HasProgram, HasScenarios
 from ..core.hashing import canonical_bytes
 from .lab import Lab, NotApplicable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["measure", "works_in_a_spawned_process"]
 
@@ -28,11 +34,13 @@ def works_in_a_spawned_process(lab: Lab) -> str:
     here = measure(parcel, seed, lab.time_limit)
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         try:
-            there = pool.submit(measure, parcel, seed, lab.time_limit).result(START + 3 * lab.time_limit)
+            with _script_left_out(lab.problem):
+                waiting = pool.submit(measure, parcel, seed, lab.time_limit)
+            there = waiting.result(START + 3 * lab.time_limit)
         except BrokenProcessPool:
             lab.fail(
-                "the spawned process died; if this is a script, guard it with `if __name__ == '__main__':`, since a "
-                "spawned process imports it again"
+                "the spawned process died; a script that defines its problem is imported again there: guard the rest of it "
+                "with `if __name__ == '__main__':`"
             )
             return ""
         except TimeoutError:
@@ -51,6 +59,21 @@ def works_in_a_spawned_process(lab: Lab) -> str:
         if not equal:
             lab.fail(f"{what} is {_show(value)} here and {_show(other)} in the spawned process")
     return "equal there: " + ", ".join(here)
+
+
+@contextmanager
+def _script_left_out(problem: Any) -> Iterator[None]:
+    """Keep the process from importing the running script again, unless the problem is defined there.
+
+    A script without ``if __name__ == "__main__":`` would be run a second time, this check included.
+    """
+    script = sys.modules["__main__"]
+    if type(problem).__module__ != "__main__":
+        sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = script
 
 
 def measure(parcel: bytes, seed: int, time_limit: float) -> dict[str, Any]:

@@ -170,11 +170,17 @@ def identity(entry: Entry, solver: Solver | None, seed: int) -> dict[str, Any]:
     found = {
         "solver": f"{type(solver).__module__}:{type(solver).__qualname__}",
         "name": solver.name,
-        "options": plain(solver.options()),
+        "options": {**plain(solver.options()), **_given(entry)},
     }
-    if not entry.named and not (isinstance(entry.method, Solver) and is_dataclass(solver)):
+    told = is_dataclass(solver) and type(solver).options is Solver.options  # its options say everything
+    if not entry.named and not (told and isinstance(entry.method, Solver)):
         found["contents"] = fingerprint(entry.policies[seed] if entry.policies else entry.method)
     return found
+
+
+def _given(entry: Entry) -> dict[str, Any]:
+    """Options that the caller named: those of a policy inside a solver are not among the solver's own."""
+    return dict(plain(entry.method[1])) if _is_named(entry.method) else {}
 
 
 def kind_of(solver: Solver | None) -> str:

@@ -23,7 +23,7 @@ html { scroll-behavior:smooth; }
 body { margin:0; background:var(--wash); color:var(--ink); font:15px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,
   "Helvetica Neue",Arial,sans-serif; font-variant-numeric:tabular-nums; }
 header { background:linear-gradient(120deg,#0f1f4b 0%,#1d3a8a 55%,#0e7490 100%); color:#fff; padding:44px 0 84px; }
-main, header > div { max-width:1180px; margin:0 auto; padding:0 28px; }
+main, header > div { max-width:1300px; margin:0 auto; padding:0 28px; }
 header h1 { margin:0 0 6px; font-size:31px; line-height:1.2; letter-spacing:-.02em; font-weight:680; }
 header p { margin:0; color:#dbe4ff; max-width:880px; }
 main { margin-top:-54px; padding-bottom:60px; }
@@ -40,16 +40,17 @@ section { background:var(--paper); border:1px solid var(--line); border-radius:1
 h2 { margin:0 0 4px; font-size:19.5px; letter-spacing:-.01em; font-weight:650; }
 h2 + p { margin-top:0; } p.lead { color:var(--soft); margin:0 0 16px; max-width:900px; }
 .scroll { overflow-x:auto; }
-table { border-collapse:collapse; width:100%; font-size:13.6px; }
-th { text-align:right; font-weight:600; color:var(--soft); font-size:12px; padding:6px 9px; vertical-align:bottom;
+table { border-collapse:collapse; width:100%; font-size:13.2px; }
+th { text-align:right; font-weight:600; color:var(--soft); font-size:11.8px; padding:6px 8px; vertical-align:bottom;
   border-bottom:1.5px solid var(--ink); white-space:nowrap; line-height:1.3; }
-td { text-align:right; padding:7px 9px; border-bottom:1px solid var(--line); white-space:nowrap; }
+td { text-align:right; padding:6px 8px; border-bottom:1px solid var(--line); white-space:nowrap; }
 th.left, td.left { text-align:left; } td.wrap { white-space:normal; min-width:280px; }
 tbody tr:hover td { background:#f9fafb; }
 tr.apart td { border-bottom:1px solid var(--line); color:var(--soft); }
 tr.divider td { text-align:left; font-size:11.5px; letter-spacing:.05em; text-transform:uppercase; color:var(--faint);
   padding-top:16px; border-bottom:1px solid var(--faint); }
-td small { color:var(--faint); margin-left:5px; font-size:11.5px; } td small.under { display:block; line-height:1.1; }
+td small { color:var(--faint); margin-left:5px; font-size:11.5px; } td small.under { display:block;
+  line-height:1.25; margin-left:0; }
 .tag { display:inline-block; border-radius:99px; padding:0 9px; font-size:11.5px; line-height:19px; font-weight:550; }
 .tag.exact { background:#dbeafe; color:#1e40af; } .tag.heuristic { background:#d1fae5; color:#065f46; }
 .tag.rule { background:#fef3c7; color:#92400e; } .tag.learned { background:#fce7f3; color:#9d174d; }
@@ -66,7 +67,8 @@ figure svg, figure img { width:100%; height:auto; display:block; }
 figcaption { color:var(--soft); font-size:13px; margin:0 0 8px; } figcaption b { color:var(--ink); font-weight:600; }
 .warnings { background:var(--warn-wash); border-color:#fde68a; }
 .warnings ul { margin:8px 0 0; padding-left:20px; } .warnings li { margin:3px 0; color:var(--warn); }
-.heat td { border:2px solid var(--paper); border-radius:4px; }
+.heat th { white-space:normal; }
+.heat td { padding:6px; border:2px solid var(--paper); border-radius:4px; }
 dl { display:grid; grid-template-columns:max-content 1fr; gap:6px 22px; margin:10px 0 0; font-size:13.8px; }
 dt { font-weight:600; } dd { margin:0; color:var(--soft); }
 details summary { cursor:pointer; color:var(--blue); font-size:13.8px; margin-top:8px; }

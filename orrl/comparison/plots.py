@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from .measures import UNTRIED, tensor
 from .statistics import crossed_bootstrap
@@ -62,7 +62,7 @@ def plot_gaps(comparison: Comparison, ax: Axes | None = None) -> Axes:
     ax.set_yticks(range(len(order)), order)
     ax.set_ylim(-0.6, len(order) - 0.4)
     ax.set_xlim(left=min(0.0, ax.get_xlim()[0]))
-    ax.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
+    ax.xaxis.set_major_formatter(FuncFormatter(_percent))
     ax.set_xlabel("gap to the best proven bound (dots: runs; bar: 95% interval of the mean)")
     return _clean(ax, "x")
 
@@ -82,7 +82,7 @@ def plot_anytime(comparison: Comparison, ax: Axes | None = None) -> Axes:
     ax.set_yscale("symlog", linthresh=0.01, linscale=0.6)
     ax.set_ylim(0, 1.05)
     ax.set_yticks([0, 0.01, 0.03, 0.1, 0.3, 1.0])
-    ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
+    ax.yaxis.set_major_formatter(FuncFormatter(_percent))
     ax.yaxis.set_minor_locator(NullLocator())
     ax.set_xlabel("seconds")
     ax.set_ylabel("mean gap to the best value known")
@@ -101,7 +101,7 @@ def plot_profile(comparison: Comparison, ax: Axes | None = None, *, metric: str 
             line.set_dashes(dashes)
     if metric == "gap":
         ax.set_xlim(0, min(1.0, 1.1 * _widest(table)))
-        ax.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
+        ax.xaxis.set_major_formatter(FuncFormatter(_percent))
         ax.xaxis.set_major_locator(MaxNLocator(6))
         ax.set_xlabel("gap to the best proven bound")
     else:
@@ -109,7 +109,7 @@ def plot_profile(comparison: Comparison, ax: Axes | None = None, *, metric: str 
         ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}x"))
         ax.set_xlabel(f"time to a solution within {within:.0%} of the best value known, ratio to the fastest")
     ax.set_ylim(-0.02, 1.03)
-    ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    ax.yaxis.set_major_formatter(FuncFormatter(_percent))
     ax.set_ylabel("share of runs")
     _legend(ax)
     return _clean(ax, "both")
@@ -141,7 +141,7 @@ def plot_tradeoff(comparison: Comparison, ax: Axes | None = None) -> Axes:
             method, (x, y), (x * 1.22, height), color=paint[method], fontsize=8.5, va="center", annotation_clip=False
         )
     ax.xaxis.set_major_formatter(FuncFormatter(_plain_seconds))
-    ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
+    ax.yaxis.set_major_formatter(FuncFormatter(_percent))
     ax.set_xlabel("mean seconds a run")
     ax.set_ylabel("mean gap to the best proven bound")
     return _clean(ax, "both")
@@ -166,7 +166,8 @@ def _axes(ax: Axes | None, height: float) -> Axes:
 def _legend(ax: Axes) -> None:
     handles, labels = ax.get_legend_handles_labels()
     if labels:
-        ax.legend(handles, labels, fontsize=8, frameon=False, ncols=1 if len(labels) < 7 else 2, handlelength=2.6)
+        place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.17)}  # under the axes, where no curve runs
+        ax.legend(handles, labels, fontsize=8, frameon=False, ncols=min(4, len(labels)), handlelength=2.6, **place)
 
 
 def _clean(ax: Axes, grid: str) -> Axes:
@@ -178,6 +179,10 @@ def _clean(ax: Axes, grid: str) -> Axes:
     ax.grid(True, axis=grid, color="#e5e7eb", linewidth=0.8)  # type: ignore[arg-type]
     ax.set_axisbelow(True)
     return ax
+
+
+def _percent(value: float, _: object) -> str:
+    return f"{100 * value:.4g}%"
 
 
 def _plain_seconds(value: float, _: object) -> str:

@@ -102,9 +102,9 @@ def parameters(comparison: Comparison) -> dict[str, dict[str, Any]]:
     """Options of each method that has any; what is empty is left out."""
     found: dict[str, dict[str, Any]] = {}
     for row in comparison.rows:
-        # a policy played on its own has the simulation's arguments, which `compare` replaces
-        options = {} if "policy" in row.cell.options else row.cell.options
-        told = {k: v for k, v in options.items() if v not in (None, "", [], {})}
+        # a policy has the arguments of a simulation on its own, which `compare` replaces
+        played = {"policy", "scenarios", "scenario_seed"} if "policy" in row.cell.options else set()
+        told = {k: v for k, v in row.cell.options.items() if k not in played and v not in (None, "", [], {})}
         if told:
             found.setdefault(row.cell.method, told)
     return found

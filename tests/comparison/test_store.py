@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 from comparison_fakes import Bad, Exact, Learnt, Off, Player, Toy, noted
 
+import orrl
 from orrl.comparison import Comparison, compare
 from orrl.comparison.store import Store
 from orrl.core import FormatError
+from orrl.solvers.search.mc_rollout import MonteCarloRollout
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -100,6 +102,19 @@ def test_nothing_is_computed_twice_and_everything_counts(tmp_path: Path) -> None
     assert run(excess=0.2) == 1
     assert run(threads=2) == 1
     assert run() == 0
+
+
+def test_options_of_a_policy_inside_a_solver_count(tmp_path: Path) -> None:
+    problem = orrl.load("jobshop/ft06")
+    store = tmp_path / "s.sqlite"
+    for n, samples in enumerate((1, 2, 1), 1):
+        compare(problem, [("rollout", {"samples": samples})], store=store)
+        with Store(store) as opened:
+            assert len(opened) == min(n, 2)
+    for n, samples in enumerate((1, 2, 1), 1):
+        compare(problem, {"rollout": MonteCarloRollout(samples=samples)}, store=store)
+        with Store(store) as opened:
+            assert len(opened) == 2 + min(n, 2)
 
 
 def test_scenarios_and_problem_count(tmp_path: Path) -> None:

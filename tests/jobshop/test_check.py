@@ -37,6 +37,7 @@ SHOPS: dict[str, dict[str, Any]] = {
     "BNS-flow": {"objective": "total_flow", "storage": "blocking", "swap": False},
 }
 STOCHASTIC = {"ISBJSSP", "JSP-strikes-repeat", "JSP-calendar", "BWS-calendar-repeat"}
+NO_PROGRAM = {"BWS-calendar-repeat"}
 
 
 def shop(name: str) -> JobShop:
@@ -58,10 +59,12 @@ def test_every_variant_is_one_problem(name: str, started: bool) -> None:
     report.raise_for_failures()
     status = {row.point: row.status for row in report.rows}
     assert status[5] == "not applicable"
-    for point in (10, 11):
-        assert (status[point] == "not applicable") == (name not in STOCHASTIC and point in (10, 11)), str(report)
-    for point in (1, 2, 3, 4, 6, 7, 8):
+    assert (status[11] == "pass") == (name in STOCHASTIC), str(report)
+    assert (status[10] == "pass") == (name in STOCHASTIC - NO_PROGRAM), str(report)
+    for point in (3, 6, 7, 8):
         assert status[point] == "pass", str(report)
+    for point in (1, 2, 4):
+        assert (status[point] == "pass") == (name not in NO_PROGRAM), str(report)
 
 
 def test_a_shop_travels_to_a_spawned_process() -> None:

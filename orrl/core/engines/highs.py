@@ -10,7 +10,6 @@ without integer columns is meaningless.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -25,6 +24,8 @@ from ..program import Outcome
 from ..types import Sense, relative_gap
 
 if TYPE_CHECKING:
+    import os
+
     from ..program import Program
     from ..run import Run
 
@@ -244,7 +245,9 @@ def _set_options(highs: Any, run: Run, integral: bool, options: Mapping[str, Any
     }
     for name, value in {**given, **options}.items():
         if highs.setOptionValue(name, value) != highspy.HighsStatus.kOk:
-            raise OrrlError(f"HiGHS does not take the option {name}={value!r}: see its list of options for name and type")
+            raise OrrlError(
+                f"HiGHS does not take the option {name}={value!r}: see its list of options for name and type"
+            )
 
 
 @contextmanager

@@ -10,11 +10,9 @@ both. Another solver is a black box: its result is traced once, at the end.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-import highspy
 import numpy as np
 import numpy.typing as npt
 import pyomo.environ as pyo
@@ -28,6 +26,10 @@ from ..types import relative_gap
 from .highs import SAME, conclude, finite, open_log, round_bound, run_highs
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import highspy
+
     from ..program import Program
     from ..run import Run
 
@@ -49,7 +51,7 @@ WHOLE = {"glpk", "cbc"}  # their time limit is a whole number of seconds
 LOCAL = {"asl", "conopt", "cyipopt", "ipopt", "knitro", "loqo", "minos", "snopt"}  # no proof, no integers
 
 
-class _Loaded(PersistentHighs):  # type: ignore[misc]
+class _Loaded(PersistentHighs):
     """Pyomo's persistent interface, used for what it is good at: keeping a HiGHS model up to date."""
 
     def __init__(self, treat_fixed_vars_as_params: bool = False) -> None:
@@ -136,7 +138,8 @@ def _by_name(program: Program, run: Run, solver: str, options: Mapping[str, Any]
     opt = pyo.SolverFactory(solver)
     if not opt.available(exception_flag=False):
         raise NotInstalledError(
-            f"Pyomo finds no solver {solver!r}: install it so that `pyomo help --solvers` lists it, or use solver='highs'"
+            f"Pyomo finds no solver {solver!r}: install it so that `pyomo help --solvers` lists it, or use "
+            "solver='highs'"
         )
     family = next((part for part in solver.split("_") if part not in ("appsi", "direct", "persistent")), solver)
     model = program.model

@@ -1,14 +1,14 @@
 """The disjunctive and the alternative graph of a shop as networkx objects. Imported only where a graph is asked for.
 
-Nodes are operations ``(job, operation)`` and two ends, ``"source"`` and ``"sink"``; an arc of weight w from a to b says that b
-starts at least w after a. With one order per machine chosen, the longest path from the source to a node is its
-earliest start (Roy & Sussmann 1964; for blocking shops Mascis & Pacciarelli 2002, European Journal of Operational Research
-143:498-517).
+Nodes are operations ``(job, operation)`` and two ends, ``"source"`` and ``"sink"``; an arc of weight w from a to b says
+that b starts at least w after a. With one order per machine chosen, the longest path from the source to a node is its
+earliest start (Roy & Sussmann 1964; for blocking shops Mascis & Pacciarelli 2002, European Journal of Operational
+Research 143:498-517).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import networkx as nx
@@ -18,6 +18,8 @@ from ...core.errors import DataError
 from .sequencing import order_operations
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .data import JobShop
     from .interruptions import IntArray, Outages
     from .schedule import Schedule
@@ -75,7 +77,7 @@ def disjunctive_graph(
     graph, work = _job_arcs(problem, scenario)
     if sequences is not None:
         for order in order_operations(problem, sequences):
-            for a, b in zip(order, order[1:], strict=False):
+            for a, b in itertools.pairwise(order):
                 _add_arc(graph, a, b, "machine", int(work[a]))
         return graph
     for m in range(problem.n_machines):
@@ -100,12 +102,12 @@ def alternative_graph(
     Returns
     -------
     networkx.DiGraph
-        Arcs "alternative" of weight 0 lead from the next operation of a to b; where a is its job's last operation, or in
-        a shop with unlimited storage, an arc "machine" leads from a to b with a's duration.
+        Arcs "alternative" of weight 0 lead from the next operation of a to b; where a is its job's last operation, or
+        in a shop with unlimited storage, an arc "machine" leads from a to b with a's duration.
     """
     graph, work = _job_arcs(problem, scenario)
     for order in order_operations(problem, sequences):
-        for (j, k), b in zip(order, order[1:], strict=False):
+        for (j, k), b in itertools.pairwise(order):
             if problem.blocking and k + 1 < problem.n_operations[j]:
                 _add_arc(graph, (j, k + 1), b, "alternative", 0)
             else:
@@ -121,14 +123,14 @@ def longest_paths(graph: nx.DiGraph) -> dict[Any, int]:
     DataError
         A cycle of positive length.
     """
-    return {node: -length for node, length in _bellman_ford(graph)[0].items()}
+    return {node: -int(length) for node, length in _bellman_ford(graph)[0].items()}
 
 
 def critical_path(problem: JobShop, schedule: Schedule, scenario: Outages | None = None) -> list[Operation]:
     """Operations of one longest path through the machine orders of a schedule.
 
-    The weights of its arcs add up to the makespan of the earliest schedule with these orders: no schedule that keeps the
-    order of this path's operations is shorter.
+    The weights of its arcs add up to the makespan of the earliest schedule with these orders: no schedule that keeps
+    the order of this path's operations is shorter.
     """
     graph = alternative_graph(problem, schedule.sequences(), scenario)
     return [node for node in _bellman_ford(graph)[1][SINK] if node not in (SOURCE, SINK)]
@@ -152,9 +154,9 @@ def _shortened(a: Any, b: Any, data: dict[str, Any]) -> int:
     return -int(data["weight"])
 
 
-def _bellman_ford(graph: nx.DiGraph) -> tuple[dict[Any, int], dict[Any, list[Any]]]:
+def _bellman_ford(graph: nx.DiGraph) -> tuple[dict[Any, Any], dict[Any, list[Any]]]:
     try:
-        return nx.single_source_bellman_ford(graph, SOURCE, weight=_shortened)
+        return nx.single_source_bellman_ford(graph, SOURCE, weight=_shortened)  # type: ignore[return-value]
     except nx.NetworkXUnbounded:
         nodes = check_cycles(graph).nodes
         raise DataError(f"the machine orders contradict each other: a cycle runs through {nodes}") from None
@@ -162,7 +164,7 @@ def _bellman_ford(graph: nx.DiGraph) -> tuple[dict[Any, int], dict[Any, list[Any
 
 def _job_arcs(problem: JobShop, scenario: Outages | None) -> tuple[nx.DiGraph, IntArray]:
     work = problem.durations + (problem.nominal() if scenario is None else scenario).extra
-    graph = nx.DiGraph(name=problem.name)
+    graph: nx.DiGraph = nx.DiGraph(name=problem.name)
     for end in (SOURCE, SINK):
         graph.add_node(end, job=None, op=None, machine=None, duration=0)
     for j, n in enumerate(problem.n_operations.tolist()):

@@ -6,16 +6,17 @@ Every function draws on ``ax`` or on a new figure of its own (never on pyplot's)
 
 from __future__ import annotations
 
-import colorsys
-from collections.abc import Sequence
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from .calendar import down_windows
+from .plot_style import DOWN, INK, job_colours, new_axes, readable_on, tidy
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from matplotlib.axes import Axes
 
     from .data import JobShop
@@ -24,24 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["disjunctive_graph_plot", "gantt", "job_colours", "machine_use", "utilisation"]
 
-# ten hues that stay apart for most eyes; jobs 11-20 are their light, 21-30 their dark versions
-HUES = ("4E79A7", "F28E2B", "59A14F", "E15759", "76B7B2", "EDC948", "B07AA1", "FF9DA7", "9C755F", "8A8F98")
-INK, FAINT, DOWN = "#2b2d33", "#d9dce1", "#7d838c"
 USES = ("processing", "blocked", "down", "idle")
-
-
-def job_colours(n: int) -> list[tuple[float, float, float]]:
-    """One colour a job, as red, green and blue in [0, 1]; 30 differ, then they repeat."""
-    shades = (1.0, 1.42, 0.62)
-    colours = []
-    for j in range(n):
-        text = HUES[j % 10]
-        red, green, blue = (int(text[i : i + 2], 16) / 255 for i in (0, 2, 4))
-        hue, light, grey = colorsys.rgb_to_hls(red, green, blue)
-        factor = shades[j // 10 % 3]
-        light = min(0.86, light * factor) if factor > 1 else light * factor
-        colours.append(colorsys.hls_to_rgb(hue, light, grey))
-    return colours
 
 
 def gantt(problem: JobShop, schedule: Schedule, *, scenario: Outages | None = None, ax: Axes | None = None) -> Axes:
@@ -63,27 +47,29 @@ def gantt(problem: JobShop, schedule: Schedule, *, scenario: Outages | None = No
     """
     world = problem.nominal() if scenario is None else scenario
     size = (min(18.0, 7.5 + 0.35 * problem.machines.shape[1]), 1.6 + 0.42 * problem.n_machines)
-    ax = _axes(size) if ax is None else ax
+    ax = new_axes(size) if ax is None else ax
     colours = job_colours(problem.n_jobs)
     end = max(1, schedule.makespan)
     windows = down_windows(problem, world)
     for m, own in enumerate(windows):
         for begin, stop in own:
             if begin < end:
-                _bar(ax, m, begin, min(stop, end), height=0.92, facecolor=FAINT, edgecolor=DOWN, hatch="xxxx", linewidth=0)
+                _bar(ax, m, begin, min(stop, end), height=0.94, **DOWN)
     for j, k in zip(*np.nonzero(problem.machines >= 0), strict=True):
         m, start = int(problem.machines[j, k]), int(schedule.start[j, k])
         finish, leave, extra = int(schedule.finish[j, k]), int(schedule.leave[j, k]), int(world.extra[j, k])
         colour = colours[j]
-        for begin, stop in _pieces(start, finish - extra, windows[m]):
+        pieces = _pieces(start, finish - extra, windows[m])
+        for begin, stop in pieces:
             _bar(ax, m, begin, stop, facecolor=colour, edgecolor="white", linewidth=0.6)
+        if pieces:
+            _label(ax, m, *max(pieces, key=lambda piece: piece[1] - piece[0]), str(problem.job_names[j]), colour, end)
         if extra:
-            _bar(ax, m, finish - extra, finish, facecolor=FAINT, edgecolor=DOWN, hatch="xxxx", linewidth=0)
+            _bar(ax, m, finish - extra, finish, **DOWN)
             _bar(ax, m, finish - extra, finish, facecolor="none", edgecolor=colour, linewidth=1.2)
         if leave > finish:
             pale = tuple(1 - 0.28 * (1 - c) for c in colour)
             _bar(ax, m, finish, leave, facecolor=pale, edgecolor=colour, hatch="////", linewidth=0)
-        _label(ax, m, start, finish - extra, str(problem.job_names[j]), colour, end)
     ax.axvline(schedule.makespan, color=INK, linestyle=(0, (4, 3)), linewidth=1.1, zorder=4)
     ax.set_xlim(0, end * 1.02)
     ax.set_ylim(problem.n_machines - 0.4, -0.6)
@@ -91,21 +77,19 @@ def gantt(problem: JobShop, schedule: Schedule, *, scenario: Outages | None = No
     ax.set_xlabel("time")
     ax.set_title(f"{problem.name} ({problem.variant})", loc="left", fontsize=11, color=INK)
     ax.set_title(f"makespan {schedule.makespan}", loc="right", fontsize=10, color=INK)
-    _tidy(ax)
+    tidy(ax)
     _gantt_legend(ax, problem, colours, schedule, world)
     return ax
 
 
-def _gantt_legend(
-    ax: Axes, problem: JobShop, colours: Sequence[Any], schedule: Schedule, world: Outages
-) -> None:
+def _gantt_legend(ax: Axes, problem: JobShop, colours: Sequence[Any], schedule: Schedule, world: Outages) -> None:
     from matplotlib.patches import Patch
 
     handles = [Patch(facecolor=c, label=str(name)) for c, name in zip(colours, problem.job_names, strict=True)]
     if bool((schedule.leave > schedule.finish).any()):
         handles.append(Patch(facecolor="#e8e8ec", edgecolor="#6f7480", hatch="////", linewidth=0, label="blocked"))
     if len(problem.maintenance) or len(world.windows) or bool(world.extra.any()):
-        handles.append(Patch(facecolor=FAINT, edgecolor=DOWN, hatch="xxxx", linewidth=0, label="down"))
+        handles.append(Patch(**DOWN, label="down"))
     rows = max(6, int(2.6 * problem.n_machines))
     columns = -(-len(handles) // rows)
     ax.legend(
@@ -132,21 +116,21 @@ def utilisation(
     problem, schedule, scenario, ax
         As in `gantt`.
     """
-    ax = _axes((7.5, 1.5 + 0.36 * problem.n_machines)) if ax is None else ax
+    ax = new_axes((7.5, 1.5 + 0.36 * problem.n_machines)) if ax is None else ax
     share = 100 * machine_use(problem, schedule, scenario) / max(1, schedule.makespan)
     left = np.zeros(problem.n_machines)
     styles: tuple[dict[str, Any], ...] = (
         {"facecolor": "#4E79A7"},
         {"facecolor": "#f7d9b8", "edgecolor": "#F28E2B", "hatch": "////"},
-        {"facecolor": FAINT, "edgecolor": DOWN, "hatch": "xxxx"},
-        {"facecolor": "#f3f4f6"},
+        DOWN,
+        {"facecolor": "#f6f7f8"},
     )
     rows = np.arange(problem.n_machines)
     for use, style in enumerate(styles):
         if share[:, use].any():
-            ax.barh(rows, share[:, use], left=left, height=0.72, linewidth=0, label=USES[use], **style)
+            ax.barh(rows, share[:, use], left=left, height=0.72, label=USES[use], **{"linewidth": 0, **style})
         left += share[:, use]
-    for m in rows:
+    for m in range(problem.n_machines):
         inside = share[m, 0] > 12
         place = (share[m, 0] - 1, "right", "white") if inside else (share[m, 0] + 1, "left", INK)
         ax.text(place[0], m, f"{share[m, 0]:.0f}%", ha=place[1], va="center", fontsize=8, color=place[2])
@@ -156,7 +140,7 @@ def utilisation(
     ax.set_xlabel("percent of the makespan")
     ax.set_title(f"{problem.name} ({problem.variant})", loc="left", fontsize=11, color=INK)
     ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.02), fontsize=8, frameon=False)
-    _tidy(ax)
+    tidy(ax)
     return ax
 
 
@@ -186,8 +170,8 @@ def disjunctive_graph_plot(
 ) -> Axes:
     """The disjunctive graph: one row a job, one colour a machine.
 
-    Without a schedule the pairs that are still to be ordered are joined by thin lines. With one, arrows show the order on
-    each machine (in a blocking shop those of the alternative graph, dotted), and a critical path is drawn heavy.
+    Without a schedule the pairs that are still to be ordered are joined by thin lines. With one, arrows show the order
+    on each machine (in a blocking shop those of the alternative graph, dotted), and a critical path is drawn heavy.
 
     Parameters
     ----------
@@ -199,7 +183,7 @@ def disjunctive_graph_plot(
     from .graph import SINK, SOURCE, alternative_graph, critical_path, disjunctive_graph
 
     width = problem.machines.shape[1]
-    ax = _axes((2.6 + 1.35 * width, 1.2 + 0.95 * problem.n_jobs)) if ax is None else ax
+    ax = new_axes((2.6 + 1.35 * width, 1.2 + 0.95 * problem.n_jobs)) if ax is None else ax
     middle = (problem.n_jobs - 1) / 2
     place: dict[Any, tuple[float, float]] = {SOURCE: (-1.1, middle), SINK: (width + 0.1, middle)}
     place |= {(int(j), int(k)): (float(k), float(j)) for j, k in zip(*np.nonzero(problem.machines >= 0), strict=True)}
@@ -209,12 +193,13 @@ def disjunctive_graph_plot(
     else:
         graph = alternative_graph(problem, schedule.sequences(), scenario)
         path: list[Any] = [SOURCE, *critical_path(problem, schedule, scenario), SINK]
-        heavy = set(zip(path, path[1:], strict=False))
+        heavy = set(itertools.pairwise(path))
     colours = job_colours(max(problem.n_machines, 1))
     for a, b, arc in graph.edges(data=True):
         if schedule is None and arc["kind"] == "machine":
             if place[a] < place[b]:
-                _arrow(ax, place[a], place[b], colour=colours[graph.nodes[a]["machine"]], style="-", width=0.8, alpha=0.45)
+                own = colours[graph.nodes[a]["machine"]]
+                _arrow(ax, place[a], place[b], colour=own, style="-", width=0.8, alpha=0.45)
             continue
         colour = INK if arc["kind"] in ("job", "release") else colours[graph.nodes[b]["machine"]]
         on_path = (a, b) in heavy
@@ -235,9 +220,10 @@ def disjunctive_graph_plot(
         text = {"source": "start", "sink": "end"}.get(node, "") if end else str(data["duration"])
         ring = 2.4 if any(node in arc for arc in heavy) else 0.8
         ax.scatter([x], [y], s=520, color=[colour], edgecolors=INK, linewidths=ring, zorder=3)
-        ax.text(x, y, text, ha="center", va="center", fontsize=8, color=_on(colour), zorder=4)
+        ax.text(x, y, text, ha="center", va="center", fontsize=8, color=readable_on(colour), zorder=4)
     for j, name in enumerate(problem.job_names):
-        ax.text(-0.32, j - 0.26, str(name), ha="right", va="bottom", fontsize=8, color=INK)
+        box = {"facecolor": "white", "edgecolor": "none", "pad": 1.0, "alpha": 0.8}
+        ax.text(0, j - 0.24, str(name), ha="center", va="bottom", fontsize=8, color=INK, bbox=box, zorder=2)
     _graph_legend(ax, problem, colours)
     ax.set_xlim(-1.6, width + 0.6)
     ax.set_ylim(problem.n_jobs - 0.3, -0.8)
@@ -287,12 +273,6 @@ def _arrow(
     ax.add_patch(arrow)
 
 
-def _axes(size: tuple[float, float]) -> Axes:
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=size, dpi=130, layout="constrained").subplots()
-
-
 def _bar(ax: Axes, row: int, begin: float, end: float, *, height: float = 0.78, **style: Any) -> None:
     ax.barh(row, end - begin, left=begin, height=height, **style)
 
@@ -314,23 +294,15 @@ def _label(ax: Axes, row: int, begin: float, end: float, text: str, colour: Any,
     for short in (text, text.split()[-1] if text.split() else text):
         if len(short) * 0.068 + 0.04 <= inches:
             middle = (begin + end) / 2
-            ax.text(middle, row, short, ha="center", va="center", fontsize=7, color=_on(colour), clip_on=True, zorder=3)
+            ax.text(
+                middle,
+                row,
+                short,
+                ha="center",
+                va="center",
+                fontsize=7,
+                color=readable_on(colour),
+                clip_on=True,
+                zorder=3,
+            )
             return
-
-
-def _on(colour: Any) -> str:
-    """Black or white, whichever reads better on a colour (relative luminance, WCAG 2)."""
-    from matplotlib.colors import to_rgb
-
-    channel = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]
-    luminance = 0.2126 * channel[0] + 0.7152 * channel[1] + 0.0722 * channel[2]
-    return INK if (luminance + 0.05) / 0.05 > 1.05 / (luminance + 0.05) else "white"
-
-
-def _tidy(ax: Axes) -> None:
-    ax.spines[["top", "right", "left"]].set_visible(False)
-    ax.spines["bottom"].set_color(DOWN)
-    ax.tick_params(axis="y", length=0)
-    ax.tick_params(colors=INK, labelsize=9)
-    ax.grid(axis="x", color=FAINT, linewidth=0.6)
-    ax.set_axisbelow(True)

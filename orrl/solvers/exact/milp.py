@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...core.capabilities import HasProgram
 from ...core.errors import NotSupportedError, OrrlError, OrrlWarning
-from ...core.program import Outcome
 from ...core.solver import Solver
 from ...core.types import Support
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ...core.program import Outcome
     from ...core.run import Run
 
 __all__ = ["Milp"]

@@ -1,28 +1,32 @@
 """Disjunctive big-M program of every variant (Manne 1960, Operations Research 8:219-223), in Pyomo and in highspy.
 
-One binary a pair of operations a, b on one machine says who is first (x = 1: a). With S the starts, and R(a) the moment at
-which a leaves its machine,
+One binary a pair of operations a, b on one machine says who is first (x = 1: a). With S the starts, and R(a) the moment
+at which a leaves its machine,
 
     S(b) >= R(a) - M (1 - x),    S(a) >= R(b) - M' x.
 
-R(a) = S(a) + p(a) in a shop with unlimited storage and for a job's last operation; in a blocking shop R(a) = S(next of a)
-(the alternative graph of Mascis & Pacciarelli 2002, European Journal of Operational Research 143:498-517). The weak
-inequality lets jobs swap. Without swap every cycle is forbidden, those of zero length too, by ranks u that grow along
-every arc: u(next of a) >= u(a) + 1, and u(b) >= u(next of a) + 1 where a is before b.
+R(a) = S(a) + p(a) in a shop with unlimited storage and for a job's last operation; in a blocking shop
+R(a) = S(next of a) (the alternative graph of Mascis & Pacciarelli 2002, European Journal of Operational Research
+143:498-517). The weak inequality lets jobs swap. Without swap every cycle is forbidden, those of zero length too, by
+ranks u that grow along every arc: u(next of a) >= u(a) + 1, and u(b) >= u(next of a) + 1 where a is before b.
 Each M is the least that the time bounds allow.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 
 from ....core.errors import OrrlError
-from ..interruptions import IntArray
-from ..schedule import Schedule
-from .linear import HighsModel, Key, Linear, PyomoModel, ShopProgram
+from .linear import Key, Linear
+from .shop_program import HighsModel, PyomoModel, ShopProgram
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..interruptions import IntArray
+    from ..schedule import Schedule
 
 __all__ = ["DisjunctiveHighs", "DisjunctivePyomo"]
 
@@ -142,13 +146,14 @@ class Disjunctive(ShopProgram):
                 values[key] = float(start[key[1:]])
             elif key[0] == "before":
                 a, b = key[1:3], key[3:5]
-                values[key] = float((start[a], schedule.leave[a]) <= (start[b], schedule.leave[b]))
+                first, second = ((int(t.start[o]), int(t.leave[o])) for t, o in ((schedule, a), (schedule, b)))
+                values[key] = float(first <= second)
             elif key[0] == "makespan":
                 values[key] = float(schedule.makespan)
             elif key[0] == "late":
                 assert problem.due is not None
                 done = schedule.finish[key[1], problem.n_operations[key[1]] - 1]
-                values[key] = float(max(0, done - problem.due[key[1]]))
+                values[key] = float(max(0, int(done) - int(problem.due[key[1]])))
         return values | self._rank_values(values)
 
     def _rank_values(self, values: dict[Key, float]) -> dict[Key, float]:
@@ -188,8 +193,8 @@ class Disjunctive(ShopProgram):
             if not raised:
                 return start
         raise OrrlError(
-            "the solver's tolerance let a contradiction through (times are large against 1e-6): scale the time unit, or "
-            "give horizon= or hint= for a smaller big-M"
+            "the solver's tolerance let a contradiction through (times are large against 1e-6): scale the time unit, "
+            "or give horizon= or hint= for a smaller big-M"
         )
 
     def _not_last(self) -> list[Operation]:

@@ -1,8 +1,9 @@
 """Time-indexed program with step variables: y(o, t) = 1 where operation o has started by time t.
 
 The start-time binaries of Pritsker, Watters & Wolfe (1969, Management Science 16:93-108) are the differences
-x(o, t) = y(o, t) - y(o, t - 1); the change of variables keeps the linear relaxation and makes every row short (Artigues 2017,
-Operations Research Letters 45:154-159). With next(o) the job's next operation, each unit slot [t, t + 1) of a machine takes
+x(o, t) = y(o, t) - y(o, t - 1); the change of variables keeps the linear relaxation and makes every row short (Artigues
+2017, Operations Research Letters 45:154-159). With next(o) the job's next operation, each unit slot [t, t + 1) of a
+machine takes
 
     sum over o of y(o, t) - y(o, t - p(o)) <= 1       unlimited storage, and a job's last operation,
     sum over o of y(o, t) - y(next(o), t)  <= 1       blocking: the job stays until its next operation starts,
@@ -12,19 +13,21 @@ so that jobs may swap at time t. The relaxation is much stronger than that of a 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from ....core.errors import DataError, NotSupportedError
-from ..interruptions import IntArray
-from ..schedule import Schedule
-from .linear import Key, Linear, PyomoModel
+from ....core.errors import NotSupportedError
+from .linear import Key, Linear
+from .shop_program import PyomoModel
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..data import JobShop
-    from ..interruptions import Outages
+    from ..interruptions import IntArray, Outages
+    from ..schedule import Schedule
 
 __all__ = ["TimeIndexed"]
 
@@ -63,9 +66,8 @@ class TimeIndexed(PyomoModel):
     Raises
     ------
     NotSupportedError
-        A blocking shop without swap: unit slots do not order what happens at one moment.
-    DataError
-        More than `max_columns` variables.
+        A blocking shop without swap (unit slots do not order what happens at one moment), or more than `max_columns`
+        variables.
     """
 
     form = "time-indexed"
@@ -101,10 +103,10 @@ class TimeIndexed(PyomoModel):
         own = self.problem.machines >= 0
         size = int((bounds.latest - bounds.earliest)[own].sum())
         if size > self.max_columns:
-            raise DataError(
-                f"the time-indexed program of {self.problem.name} needs {size} variables (max_columns={self.max_columns}): "
-                "give horizon= or hint= a good schedule, a coarser time unit, a larger max_columns, or use "
-                "form='disjunctive'"
+            raise NotSupportedError(
+                f"the time-indexed program of {self.problem.name} needs {size} variables, more than "
+                f"max_columns={self.max_columns}: give horizon= the objective of a good schedule (or hint= the "
+                "schedule), a coarser time unit, a larger max_columns, or use form='disjunctive'"
             )
         operations = [(int(j), int(k)) for j, k in zip(*np.nonzero(own), strict=True)]
         for j, k in operations:
@@ -182,7 +184,7 @@ class TimeIndexed(PyomoModel):
             first, final = int(bounds.earliest[j, k]), int(bounds.latest[j, k])
             cost = [self._cost(j, t + int(bounds.work[j, k])) for t in range(first, final + 1)]
             table.offset += cost[-1]  # starting by t saves the cost of every later step
-            for t, (now, later) in enumerate(zip(cost, cost[1:], strict=False), first):
+            for t, (now, later) in enumerate(itertools.pairwise(cost), first):
                 table.column(("begun", j, k, t), 0, 1, integer=True, cost=now - later)
 
     def _cost(self, j: int, done: int) -> float:

@@ -58,9 +58,7 @@ def serial_span(problem: JobShop, work: IntArray) -> int:
     return begin + int(todo.sum())
 
 
-def time_bounds(
-    problem: JobShop, scenario: Outages, horizon: float | None = None, span: int | None = None
-) -> TimeBounds:
+def time_bounds(problem: JobShop, scenario: Outages, horizon: float | None = None, span: int = 0) -> TimeBounds:
     """Starts that can occur in an optimal schedule.
 
     Parameters
@@ -71,7 +69,7 @@ def time_bounds(
         Extra times.
     horizon : float, optional
         An objective that some schedule is known to reach; a tighter one makes smaller programs.
-    span : int, optional
+    span : int
         Time by which everything is over, where that is to be later than `serial_span`.
 
     Raises
@@ -83,7 +81,7 @@ def time_bounds(
     earliest = _heads(problem, work)
     lengths = problem.n_operations
     done = np.array([earliest[j, n - 1] + work[j, n - 1] for j, n in enumerate(lengths)])
-    deadline = np.full(problem.n_jobs, max(serial_span(problem, work), span or 0))
+    deadline = np.full(problem.n_jobs, max(serial_span(problem, work), span))
     if horizon is not None:
         deadline = np.minimum(deadline, _deadlines(problem, done, horizon))
     latest = np.full_like(earliest, -1)
@@ -95,8 +93,8 @@ def time_bounds(
             latest[j, k] = after
             if after < earliest[j, k]:
                 raise DataError(
-                    f"horizon {horizon:g} is out of reach: {problem.job_names[j]} cannot end before {done[j]}; give the "
-                    f"{problem.objective.name} of a schedule that exists, or none"
+                    f"horizon {horizon:g} is out of reach: {problem.job_names[j]} cannot end before {done[j]}; give "
+                    f"the {problem.objective.name} of a schedule that exists, or none"
                 )
     lower = max(int(done.max()), _machine_bound(problem, work, earliest))
     if horizon is not None and problem.objective.name == "makespan" and horizon < lower:

@@ -1,0 +1,258 @@
+"""What the linear programs of a job shop share: options, horizon, the ways in and out, and the two backends."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from ....core.errors import DataError
+from ....core.program import Program
+from ..schedule import Schedule
+from .linear import Key, Linear, to_highs, to_pyomo
+from .timebounds import TimeBounds, refuse_windows, time_bounds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ..data import JobShop
+    from ..interruptions import IntArray, Outages
+
+__all__ = ["HighsModel", "PyomoModel", "ShopProgram"]
+
+
+class ShopProgram(Program, ABC):
+    """A linear program of a job shop; a form adds its table, a backend renders it.
+
+    Parameters
+    ----------
+    problem : JobShop
+        The shop.
+    scenario : Outages, optional
+        Solve clairvoyantly for it; no outages by default.
+    horizon : float, optional
+        An objective that some schedule is known to reach; it tightens the model and cuts off worse schedules.
+    hint : Schedule, optional
+        A schedule to start from; its objective is a horizon.
+    relax : bool
+        Leave integrality out: the optimum is only a bound.
+
+    Attributes
+    ----------
+    linear : Linear
+        Columns and rows, before they are rendered.
+    bounds : TimeBounds
+        Earliest and latest starts.
+    assumption : str
+        What an infeasible model would mean, where the caller has cut schedules off.
+    """
+
+    sense = "min"
+    integral_objective = True
+    determined: ClassVar[tuple[str, ...]]  # families of columns that a schedule fixes
+    relaxation_of: str
+    linear: Linear
+    bounds: TimeBounds
+
+    def __init__(
+        self,
+        problem: JobShop,
+        scenario: Outages | None = None,
+        *,
+        horizon: float | None = None,
+        hint: Schedule | None = None,
+        relax: bool = False,
+    ) -> None:
+        self.problem = problem
+        self.scenario = problem.nominal() if scenario is None else scenario
+        refuse_windows(problem, self.scenario, self.form)
+        self.relaxation = relax
+        self.relaxation_of = f"the {self.form} LP relaxation"
+        self.horizon, self.span = horizon, 0
+        self.assumption = "" if horizon is None else f"no schedule has an objective of at most horizon={horizon:g}"
+        start = self._feasible(hint) if hint is not None else None
+        if start is not None and (horizon is None or self.objective_of(start) < horizon):
+            self.horizon = self.objective_of(start)
+        self._build()
+        if start is not None:
+            self.encode(start)
+
+    @abstractmethod
+    def table(self) -> Linear:
+        """Columns and rows within the present time bounds."""
+
+    @abstractmethod
+    def values(self, schedule: Schedule) -> dict[Key, float]:
+        """Values of the columns of a schedule."""
+
+    @abstractmethod
+    def read_starts(self, value: Callable[[Key], float]) -> IntArray:
+        """Whole-number starts (J, K) from column values."""
+
+    @abstractmethod
+    def render(self) -> None:
+        """Make ``self.model`` from ``self.linear``."""
+
+    @abstractmethod
+    def variable(self, key: Key) -> Any:
+        """The model's variable of a column, such as ``program.variable(("start", 0, 2))``."""
+
+    @abstractmethod
+    def size(self) -> tuple[int, int]:
+        """Columns and rows of the model as it stands."""
+
+    @abstractmethod
+    def give(self, values: Mapping[Key, float], *, fix: bool) -> None:
+        """Hand values to the model, as a start or fixed."""
+
+    def _build(self) -> None:
+        self.bounds = time_bounds(self.problem, self.scenario, self.horizon, self.span)
+        self.linear = self.table()
+        if self.relaxation:
+            self.linear = self.linear.relax()
+        self.render()
+        self._built = self.size()
+
+    def _rebuild(self, horizon: float | None, span: int = 0) -> None:
+        if self.size() != self._built:
+            raise DataError(
+                "the model was extended by hand, so it cannot be built anew for another horizon: build it with "
+                "horizon= or hint= first and extend it then"
+            )
+        self.horizon, self.span = horizon, span
+        self._build()
+
+    def objective_of(self, solution: Schedule) -> float:
+        """Objective in whole numbers."""
+        return self.problem.evaluate(solution, self.scenario).objective
+
+    def encode(self, solution: Schedule, *, fix: bool = False) -> None:
+        """Give the model a schedule.
+
+        Parameters
+        ----------
+        solution : Schedule
+            A schedule of this shop.
+        fix : bool
+            False: start from it, and tighten the horizon to its objective; one that is not feasible under this
+            program's scenario lends its machine sequences. True: fix starts and orders; a schedule beyond the horizon
+            gets the model built anew with a wider one.
+
+        Raises
+        ------
+        DataError
+            A start that breaks rules, a fixed time that no column can take, or a model extended by hand that would have
+            to be built anew.
+        """
+        solution.check_shape(self.problem)
+        if fix:
+            self._fix(Schedule.realised(self.problem, solution.start, self.scenario))
+            return
+        plan = self._feasible(solution)
+        value = self.objective_of(plan)
+        if (self.horizon is None or value < self.horizon) and self.size() == self._built:
+            self._rebuild(value)
+        # a start that is worse than the horizon is worse than what is known already
+        if self._fits(plan) and not self.relaxation and (self.horizon is None or value <= self.horizon):
+            self.give(self.values(plan), fix=False)
+
+    def _fix(self, plan: Schedule) -> None:
+        if not self._fits(plan):
+            self._rebuild(None, plan.makespan)
+        if not self._fits(plan):
+            broken = self.problem.evaluate(plan, self.scenario).violations
+            raise DataError("the schedule cannot be fixed: " + "; ".join(broken[:3]))
+        self.give({key: x for key, x in self.values(plan).items() if key[0] in self.determined}, fix=True)
+
+    def _feasible(self, schedule: Schedule) -> Schedule:
+        """The schedule where it keeps every rule, else the earliest one with its sequences."""
+        schedule.check_shape(self.problem)
+        plan = Schedule.realised(self.problem, schedule.start, self.scenario)
+        verdict = self.problem.evaluate(plan, self.scenario)
+        if verdict.feasible:
+            return plan
+        try:
+            plan = Schedule.from_sequences(self.problem, schedule.sequences(), self.scenario)
+        except DataError:
+            pass
+        else:
+            if self.problem.evaluate(plan, self.scenario).feasible:
+                return plan
+        raise DataError("the schedule cannot be a start: " + "; ".join(verdict.violations[:3]))
+
+    def _fits(self, schedule: Schedule) -> bool:
+        own = self.problem.machines >= 0
+        start = schedule.start[own]
+        return bool(np.all(self.bounds.earliest[own] <= start) and np.all(start <= self.bounds.latest[own]))
+
+    def decode(self, value: Callable[[Any], float]) -> Schedule:
+        """Schedule of a solution."""
+        starts = self.read_starts(lambda key: value(self.variable(key)))
+        return Schedule.realised(self.problem, starts, self.scenario)
+
+
+class PyomoModel(ShopProgram):
+    """A Pyomo model; a linear relaxation also holds its duals, in ``model.dual``."""
+
+    backend: ClassVar[str] = "pyomo"
+
+    def render(self) -> None:
+        """Make the Pyomo model."""
+        self.model, self._variables = to_pyomo(self.linear, self.problem.name, duals=self.relaxation)
+
+    def variable(self, key: Key) -> Any:
+        """The Pyomo variable of a column."""
+        return self._variables[key]
+
+    def size(self) -> tuple[int, int]:
+        """Columns and rows."""
+        return self.model.nvariables(), self.model.nconstraints()
+
+    def give(self, values: Mapping[Key, float], *, fix: bool) -> None:
+        """Set or fix values."""
+        for key, x in values.items():
+            if fix:
+                self._variables[key].fix(x)
+            else:
+                self._variables[key].set_value(x)
+
+    @property
+    def objective_variable(self) -> Any:
+        """The Pyomo objective."""
+        return self.model.objective
+
+
+class HighsModel(ShopProgram):
+    """Arrays in a ``highspy.Highs`` object; its variables are column numbers."""
+
+    backend: ClassVar[str] = "highspy"
+
+    def render(self) -> None:
+        """Pass the arrays to HiGHS."""
+        self.model, self._columns = to_highs(self.linear)
+
+    def variable(self, key: Key) -> int:
+        """The column number."""
+        return self._columns[key]
+
+    def size(self) -> tuple[int, int]:
+        """Columns and rows."""
+        return self.model.getNumCol(), self.model.getNumRow()
+
+    def give(self, values: Mapping[Key, float], *, fix: bool) -> None:
+        """Set a MIP start, or fix columns by their bounds."""
+        where = np.array([self._columns[key] for key in values], np.int32)
+        what = np.array(list(values.values()), float)
+        if fix:
+            self.model.changeColsBounds(len(where), where, what, what)
+        else:
+            self.model.setSolution(len(where), where, what)
+
+    @property
+    def objective_variable(self) -> Any:
+        """The linear expression of the objective."""
+        return self.model.getObjective()[0]
+
+    def __getstate__(self) -> dict[str, Any]:
+        raise TypeError("a highspy model cannot be pickled: send the problem and build the program there")

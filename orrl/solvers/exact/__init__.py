@@ -1,0 +1,1 @@
+"""Exact methods: an answer with a proven bound."""
