@@ -39,7 +39,7 @@ def works_in_a_spawned_process(lab: Lab) -> str:
             there = waiting.result(START + 3 * lab.time_limit)
         except BrokenProcessPool:
             lab.fail(
-                "the spawned process died; a script that defines its problem is imported again there: guard the rest of it "
+                "the spawned process died; a script that defines its problem is imported again there: guard the rest "
                 "with `if __name__ == '__main__':`"
             )
             return ""

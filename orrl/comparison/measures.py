@@ -12,14 +12,24 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ..core.types import excess, relative_gap
+from ..core.types import excess
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .cell import Row
 
-__all__ = ["FAILED", "FORMULAS", "UNTRIED", "frame", "horizon", "signed_excess", "tensor", "time_to_quality"]
+__all__ = [
+    "FAILED",
+    "FORMULAS",
+    "UNTRIED",
+    "frame",
+    "group_excess",
+    "horizon",
+    "signed_excess",
+    "tensor",
+    "time_to_quality",
+]
 
 # No run took place, so nothing is held against the method ...
 UNTRIED = ("unsupported", "missing")
@@ -29,7 +39,8 @@ FAILED = ("error", "no_solution", "infeasible")
 FORMULAS = {
     "gap to bound": "|z - b| / max(|z|, |b|), b the best bound proven in this comparison; a run without an answer is "
     "100%",
-    "excess": "(z - ref) / |ref| when minimising, (ref - z) / |ref| when maximising: positive is worse",
+    "excess": "(z - ref) / |ref| when minimising, (ref - z) / |ref| when maximising: positive is worse; with scenarios, "
+    "the means over an instance's scenarios stand for z, b and ref",
     "best known": "a published value, from the file and source named with each instance",
     "interval": "95%, crossed bootstrap over seeds and instances (and scenarios); runs are paired by instance, scenario"
     " and seed",
@@ -68,9 +79,46 @@ def frame(rows: Sequence[Row], reference: str | None) -> pd.DataFrame:
     for row in rows:
         line = _plain_columns(row)
         group = (row.cell.problem_hash, row.cell.scenario)
-        line.update(_measures(row, bounds.get(group), targets.get(group), values.get(_key(row)), end))
+        line.update(
+            _measures(row, bounds.get(group), targets.get(group), end), reference=_number(values.get(_key(row)))
+        )
         lines.append(line)
-    return pd.DataFrame(lines).astype({"scenario": "Int64", "trainings": "Int64", "feasible": "boolean"})
+    data = pd.DataFrame(lines).astype({"scenario": "Int64", "trainings": "Int64", "feasible": "boolean"})
+    untried, answered = data["status"].isin(UNTRIED), data["answered"].to_numpy(bool)
+    z = data["objective"].where(data["answered"])
+    gap = group_excess(data, z, data["best_bound"], larger=True).abs()
+    gap[data["status"] == "estimated"] = math.nan
+    gap[~answered & ~untried & data["best_bound"].notna()] = 1.0
+    data["gap_bound"] = gap
+    data["excess_reference"] = group_excess(data, z, data["reference"])
+    return data
+
+
+def group_excess(data: pd.DataFrame, z: pd.Series, ref: pd.Series, *, larger: bool = False) -> pd.Series:
+    """Signed excess of each run, in units of the mean reference over the scenarios of its method, instance and seed.
+
+    Without scenarios that is the plain excess. With them the mean over the scenarios is the excess of the *mean*
+    objective, which is what counts: a mean of the ratios of single scenarios would weigh a scenario the more the
+    less there is to be had in it, and can put two policies in another order than their means.
+
+    Parameters
+    ----------
+    data : DataFrame
+        With columns method, problem_hash, seed and sense.
+    z, ref : Series
+        Values and what they are measured by, NaN where there is none.
+    larger : bool
+        Divide by the larger of the two means (a gap) instead of by the reference's.
+    """
+    sign = data["sense"].map({"min": 1.0, "max": -1.0})
+    known = z.notna() & ref.notna()
+    by = [data[column] for column in ("method", "problem_hash", "seed")]
+    scale = ref.where(known).groupby(by).transform("mean").abs()
+    if larger:
+        scale = np.maximum(scale, z.where(known).groupby(by).transform("mean").abs())
+    over = (sign * (z - ref)).where(known)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return (over / scale).where(over != 0.0, over)  # nothing over nothing is nothing
 
 
 def _key(row: Row) -> tuple[str, int | None, int]:
@@ -147,30 +195,23 @@ def _plain_columns(row: Row) -> dict[str, Any]:
     }
 
 
-def _measures(
-    row: Row, bound: float | None, target: float | None, reference: float | None, end: float
-) -> dict[str, float]:
-    """Gap to the best bound, excesses, primal integral; NaN where the other side is unknown."""
-    out = dict.fromkeys(
-        ("best_bound", "gap_bound", "excess_best", "excess_reference", "target", "primal_integral"), math.nan
-    )
-    out["best_bound"], out["target"] = _number(bound), _number(target)
+def _measures(row: Row, bound: float | None, target: float | None, end: float) -> dict[str, float]:
+    """Excess over the best known value, primal integral; NaN where the other side is unknown."""
+    out = {
+        "best_bound": _number(bound),
+        "target": _number(target),
+        "excess_best": math.nan,
+        "primal_integral": math.nan,
+    }
     if row.outcome.status in UNTRIED:
         return out
-    result, sense = row.result, row.cell.sense
+    result = row.result
     if not row.answered or result is None or result.objective is None:
-        if bound is not None:
-            out["gap_bound"] = 1.0
         if target is not None:
             out["primal_integral"] = end
         return out
-    z = result.objective
-    if bound is not None and result.status != "estimated":
-        out["gap_bound"] = relative_gap(z, bound)
     if row.cell.best_known is not None:
-        out["excess_best"] = signed_excess(z, row.cell.best_known, sense)
-    if reference is not None:
-        out["excess_reference"] = signed_excess(z, reference, sense)
+        out["excess_best"] = signed_excess(result.objective, row.cell.best_known, row.cell.sense)
     if target is not None:
         out["primal_integral"] = result.trace.primal_integral(end, target)
     return out

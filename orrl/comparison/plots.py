@@ -166,8 +166,17 @@ def _axes(ax: Axes | None, height: float) -> Axes:
 def _legend(ax: Axes) -> None:
     handles, labels = ax.get_legend_handles_labels()
     if labels:
-        place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.17)}  # under the axes, where no curve runs
-        ax.legend(handles, labels, fontsize=8, frameon=False, ncols=min(4, len(labels)), handlelength=2.6, **place)
+        # under the axes, where no curve runs
+        ax.legend(
+            handles,
+            labels,
+            loc="upper center",
+            bbox_to_anchor=(0.5, -0.17),
+            fontsize=8,
+            frameon=False,
+            ncols=min(4, len(labels)),
+            handlelength=2.6,
+        )
 
 
 def _clean(ax: Axes, grid: str) -> Axes:

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .measures import FORMULAS
-from .summary import headroom
+from .summary import ENOUGH, headroom
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -218,7 +218,8 @@ def _pairs(comparison: Comparison) -> list[RenderableType]:
             f"  {escape(str(method))}", difference, span(row["low"], row["high"]), *counts, p_value(row["p_holm"])
         )
     runs, units = table["runs"].max(), table["units"].max()
-    what = "instances and scenarios" if comparison.setting.get("scenarios") else f"instance{'s' if units > 1 else ''}"
+    few = comparison.to_frame()["problem_hash"].nunique() < ENOUGH
+    what = "instances and scenarios" if few and comparison.setting.get("scenarios") else "instances"
     told = f"paired with {comparison.reference} on {runs} runs; Wilcoxon over {units} {what}, p corrected by Holm:"
     return [Text(told), grid]
 

@@ -234,7 +234,7 @@ def _pairs(comparison: Comparison) -> str:
     ]
     lead = (
         f"Each run against the run of <b>{escape(comparison.reference)}</b> on the same instance, scenario and seed. "
-        f"Tests take one value per instance and scenario ({table['units'].max()} of them), never one per seed."
+        f"The tests stand on {table['units'].max()} values, never on one per seed."
     )
     return section("pairs", "Paired differences", grid(headings, rows), lead=lead)
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ..core.types import relative_gap
-from .measures import FAILED, UNTRIED, horizon, signed_excess, tensor, time_to_quality
+from .measures import FAILED, UNTRIED, group_excess, horizon, tensor, time_to_quality
 from .statistics import (
     aggregate_iqm,
     crossed_bootstrap,
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 __all__ = ["anytime", "default_reference", "headroom", "pairwise", "profile", "summarise"]
 
 SHIFT = 1.0
+# Fewest pairs with which the signed-rank test can reach 5%. With as many instances they are its units; with fewer it
+# takes instances and scenarios, and speaks of these instances alone.
+ENOUGH = 6
 
 
 def default_reference(rows: Sequence[Row], methods: Sequence[str]) -> str:
@@ -170,15 +173,16 @@ def pairwise(data: pd.DataFrame, methods: Sequence[str], reference: str, tol: fl
         sign = np.where(both["sense"] == "min", 1.0, -1.0)
         mine = np.where(both["answered"], sign * both["objective"], np.nan)
         theirs = np.where(both["answered_ref"], sign * both["objective_ref"], np.nan)
-        difference = [
-            signed_excess(s * a, s * b, sense) if np.isfinite(a) and np.isfinite(b) else math.nan
-            for a, b, s, sense in zip(mine, theirs, sign, both["sense"], strict=True)
-        ]
-        table = both.reset_index().assign(difference=difference, mine=mine, theirs=theirs)
+        table = both.reset_index().assign(mine=mine, theirs=theirs)
+        z, ref = table["objective"].where(table["answered"]), table["objective_ref"].where(table["answered_ref"])
+        difference = group_excess(table, z, ref)
+        table["difference"] = difference
         # for ranks, a run without an answer is the worst difference there is
         lost = np.isnan(mine).astype(float) - np.isnan(theirs).astype(float)
         table["ranked"] = np.where(np.isfinite(difference), difference, 1e12 * lost)
         units = table.groupby(["problem_hash", "scenario"])["ranked"].mean()
+        if units.index.get_level_values(0).nunique() >= ENOUGH:
+            units = units.groupby(level=0).mean()
         cube = tensor(table, "difference")
         low, high = crossed_bootstrap(cube) or (math.nan, math.nan)
         wins = win_tie_loss(mine, theirs, tol)

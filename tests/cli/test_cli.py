@@ -46,7 +46,7 @@ def as_json(*words: str, code: int = 0) -> Any:
 
 def python(*words: str) -> "subprocess.CompletedProcess[str]":
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run([sys.executable, *words], env=env, capture_output=True, text=True, timeout=120)
+    return subprocess.run([sys.executable, *words], env=env, capture_output=True, text=True, timeout=300)
 
 
 # ---- speed -----------------------------------------------------------------------------------------------------------
@@ -243,3 +243,45 @@ def test_versions() -> None:
     found = as_json("versions")
     assert found["cores"] >= 1 and found["cpu"] and found["packages"]["numpy"]
     assert found["packages"]["ortools"] in orrl("versions")
+
+
+def test_solve_to_a_proof_and_begin_from_a_plan(tmp_path: Path) -> None:
+    plan = tmp_path / "r.json"
+    orrl("solve", "jobshop/ft06", "mwkr", "--out", str(plan))
+    found = as_json("solve", "jobshop/ft06", "cp-sat", "--threads", "1", "-t", "30", "--warm-start", str(plan))
+    assert (found["status"], found["objective"], found["bound"]["value"]) == ("optimal", 55, 55)
+
+
+def test_info() -> None:
+    found = as_json("info", "jobshop/ft06:storage=blocking")
+    assert found["best known"] == "63" and found["variant"] == "BWS" and "cp-sat" in found["programs"]
+    assert {row["method"] for row in found["methods"]} >= {"cp-sat", "milp", "mwkr", "random"}
+    assert "cp-sat" in orrl("info", "jobshop/ft06")
+
+
+def test_warmup() -> None:
+    clocks = as_json("warmup")
+    assert clocks["mwkr"] > 0 and "cp-sat" not in clocks
+
+
+def test_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orrl.cli.demo.METHODS", ("cp-sat", "mwkr", "random"))
+    out = tmp_path / "demo.html"
+    text = orrl("demo", "--small", "--time-limit", "20", "--out", str(out))
+    assert "3 methods on 4 instances" in text and "headroom" in text
+    page = out.read_text(encoding="utf-8")
+    assert page.count('<figure class="wide">') == 1 + 8  # two shops, with and without buffers, by two methods
+    assert "ft06 (JSP) by cp-sat: 55 (proved optimal)" in page
+    assert "ft06 (BWS) by cp-sat: 63 (proved optimal)" in page
+
+
+@pytest.mark.slow
+def test_the_whole_demo_fits_into_three_minutes(tmp_path: Path) -> None:
+    import time
+
+    begin = time.perf_counter()
+    run = python("-m", "orrl", "demo", "--out", str(tmp_path / "demo.html"))
+    assert run.returncode == 0, run.stderr
+    assert time.perf_counter() - begin < 180
+    assert "10 methods on 14 instances" in run.stdout
+    assert "RuntimeError" not in run.stdout and "error" not in run.stdout.replace("best known", "")

@@ -232,7 +232,8 @@ def test_profiles(table: Comparison) -> None:
     seconds = table.profile("seconds", within=0.01)
     assert seconds["exact"].eq(1.0).all()  # the only one that gets there
     assert seconds["off"].eq(0.0).all()
-    assert table.profile("seconds", within=0.3)["rule"].iloc[0] > 0.5
+    within = table.profile("seconds", within=0.3).iloc[-1]  # 25% off is near enough now, 50% is not
+    assert (within["rule"], within["random"], within["bad"]) == (1.0, 0.0, 0.5)
     with pytest.raises(ValueError, match="'gap' or 'seconds'"):
         table.profile("gaps")
 

@@ -138,7 +138,7 @@ def run_highs(highs: Any, program: Program, run: Run, options: Mapping[str, Any]
             hear["cbLogging"] = lambda event: bool(log.write(event.message)) and False
         for name, action in hear.items():
             stack.enter_context(_subscribed(getattr(highs, name), listen(action)))
-        _set_options(highs, run, integral, options)
+        _set_options(highs, run, options)
         highspy.Highs.resetGlobalScheduler(True)
         try:
             code = highs.run()
@@ -232,7 +232,7 @@ def _relaxed(program: Program, run: Run, found: Found, text: str) -> Outcome:
     return Outcome(status, stop, bound=found.bound, bound_of=of, message=f"{text}: {of}", meta=found.meta)
 
 
-def _set_options(highs: Any, run: Run, integral: bool, options: Mapping[str, Any]) -> None:
+def _set_options(highs: Any, run: Run, options: Mapping[str, Any]) -> None:
     given: dict[str, Any] = {
         "output_flag": run.log is not None,
         "log_to_console": False,
@@ -240,8 +240,7 @@ def _set_options(highs: Any, run: Run, integral: bool, options: Mapping[str, Any
         "random_seed": run.seed % (2**31 - 1),
         "time_limit": run.deadline.remaining,
         "mip_rel_gap": run.gap,
-        # a whole-number objective is proved optimal as soon as less than one lies between incumbent and bound
-        "mip_abs_gap": 1.0 - SAME if integral else SAME,
+        "mip_abs_gap": SAME,
     }
     for name, value in {**given, **options}.items():
         if highs.setOptionValue(name, value) != highspy.HighsStatus.kOk:

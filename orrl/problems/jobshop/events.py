@@ -217,6 +217,12 @@ def _choices(config, row, job, holder, window, mask, b, wait):  # type: ignore[n
             up = _up(window, b, m, t)
             if up > t:
                 soon = min(soon, up)
+        for m in range(holder.shape[1]):  # outages that begin and end before that event are events too
+            for w in range(window.shape[2]):
+                if soon == NEVER or window[b, m, w, 0] >= soon:
+                    break
+                if window[b, m, w, 1] > t:
+                    soon = min(soon, window[b, m, w, 1])
     row[b, NEXT] = soon
     mask[b, jobs] = soon < NEVER and (wait or count == 0)
     return count + mask[b, jobs]

@@ -58,13 +58,19 @@ class Schedule:
         ----------
         problem : JobShop
             The shop.
-        start : (J, K) array_like of int
-            Start times; padded places are ignored.
+        start : (J, K) array_like of int, or ragged
+            Start times, -1 where an operation has none; padded places are ignored.
         scenario : Outages, optional
             No outages by default.
         """
         calendar = Calendar(problem, problem.nominal() if scenario is None else scenario)
-        begin = np.where(problem.machines >= 0, np.asarray(start, dtype=np.int64), -1)
+        begin = np.full_like(problem.machines, -1)
+        if len(start) != problem.n_jobs:
+            raise DataError(f"start times of {len(start)} jobs: {problem.name} has {problem.n_jobs}")
+        for j, n in enumerate(problem.n_operations):
+            if len(start[j]) < n:
+                raise DataError(f"{problem.job_names[j]}: {len(start[j])} start times, it has {n} operations")
+            begin[j, :n] = start[j][:n]
         finish = np.full_like(begin, -1)
         for j, n in enumerate(problem.n_operations):
             for k in range(n):

@@ -43,7 +43,7 @@ class MonteCarloPolicy(Policy):
     samples: int = 100
     criterion: Literal["mean", "best"] = "mean"
     idle: bool = False
-    chunk: int = 2000
+    chunk: int = 500
 
     name = "rollout"
     needs_observation = False

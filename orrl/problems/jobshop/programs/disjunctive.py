@@ -115,17 +115,17 @@ class Disjunctive(ShopProgram):
             table.at_least((name, *pair[1:]), float(limit), *terms)
 
     def _add_objective(self, table: Linear) -> None:
+        # whole-number columns carry the objective, so that the solver may round its bound
         problem, bounds = self.problem, self.bounds
         last = [(j, n - 1) for j, n in enumerate(problem.n_operations.tolist())]
         if problem.objective.name == "total_flow":
             for j, k in last:
-                low, high, integer, _ = table.columns["start", j, k]
-                table.column(("start", j, k), low, high, integer=integer, cost=1.0)
+                table.column(("start", j, k), bounds.earliest[j, k], bounds.latest[j, k], integer=True, cost=1.0)
                 table.offset += float(bounds.work[j, k] - problem.release[j])
             return
         if problem.objective.name == "makespan":
             latest = max(int(bounds.latest[o] + bounds.work[o]) for o in last)
-            table.column(("makespan",), bounds.lower, latest, cost=1.0)
+            table.column(("makespan",), bounds.lower, latest, integer=True, cost=1.0)
             for j, k in last:
                 terms = ((("makespan",), 1.0), (("start", j, k), -1.0))
                 table.at_least(("completion", j), float(bounds.work[j, k]), *terms)
@@ -134,7 +134,7 @@ class Disjunctive(ShopProgram):
         for j, k in last:
             ahead = int(bounds.work[j, k] - problem.due[j])
             first, worst = (max(0, int(side[j, k]) + ahead) for side in (bounds.earliest, bounds.latest))
-            table.column(("late", j), first, worst, cost=float(problem.weights[j]))
+            table.column(("late", j), first, worst, integer=True, cost=float(problem.weights[j]))
             table.at_least(("tardiness", j), ahead, (("late", j), 1.0), (("start", j, k), -1.0))
 
     def values(self, schedule: Schedule) -> dict[Key, float]:
