@@ -76,8 +76,8 @@ def resolve(method: Method, problem: Problem | None = None, **options: Any) -> S
             "solver",
             method,
             (),
-            f"is a learner: orrl.train(source, {method!r}, budget=...) makes a policy, orrl.load_policy(name) fetches a "
-            "trained one, and either goes where a method goes",
+            f"is a learner: orrl.train(source, {method!r}, budget=...) makes a policy, orrl.load_policy(path) fetches "
+            "a trained one, and either goes where a method goes",
         )
     raise UnknownNameError("method", str(method), [*known, *rules])
 

@@ -94,7 +94,7 @@ def test_every_method_says_yes_or_why_not(shop: orrl.JobShop) -> None:
 
 def test_a_clairvoyant_method_wants_the_scenario(shop: orrl.JobShop) -> None:
     cut = shop.replace(interruptions=orrl.Interruptions(p=0.5))
-    with pytest.raises(NotSupportedError, match="scenario=problem.scenario"):
+    with pytest.raises(NotSupportedError, match=r"scenario=problem\.scenario"):
         orrl.solve(cut, "cp-sat")
     known = orrl.solve(cut, "cp-sat", scenario=cut.scenario(1), threads=1)
     played = orrl.solve(cut, "mwkr", scenario=cut.scenario(1))

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Self
 
-from ..core.errors import NotSupportedError
+from ..core.errors import NotInstalledError, NotSupportedError
 from ..core.hashing import content_hash
 from ..core.result import Result, Times
 from ..core.solver import PolicySolver, Solver
@@ -183,7 +183,7 @@ def run_cell(task: Task) -> Outcome:
         text, note = _text(result)
         message = "; ".join(part for part in (result.message, note) if part)
         return Outcome(result.status, result.stop, message, text, cpu_model(), time.time())
-    except NotSupportedError as error:
+    except (NotSupportedError, NotInstalledError) as error:
         return Outcome("unsupported", "", str(error), None, cpu_model(), time.time())
     except Exception as error:
         where = "".join(traceback.format_exception(error)[-6:])

@@ -39,8 +39,8 @@ FAILED = ("error", "no_solution", "infeasible")
 FORMULAS = {
     "gap to bound": "|z - b| / max(|z|, |b|), b the best bound proven in this comparison; a run without an answer is "
     "100%",
-    "excess": "(z - ref) / |ref| when minimising, (ref - z) / |ref| when maximising: positive is worse; with scenarios, "
-    "the means over an instance's scenarios stand for z, b and ref",
+    "excess": "(z - ref) / |ref| when minimising, (ref - z) / |ref| when maximising: positive is worse; with "
+    "scenarios, the means over an instance's scenarios stand for z, b and ref",
     "best known": "a published value, from the file and source named with each instance",
     "interval": "95%, crossed bootstrap over seeds and instances (and scenarios); runs are paired by instance, scenario"
     " and seed",
@@ -115,7 +115,8 @@ def group_excess(data: pd.DataFrame, z: pd.Series, ref: pd.Series, *, larger: bo
     by = [data[column] for column in ("method", "problem_hash", "seed")]
     scale = ref.where(known).groupby(by).transform("mean").abs()
     if larger:
-        scale = np.maximum(scale, z.where(known).groupby(by).transform("mean").abs())
+        other = z.where(known).groupby(by).transform("mean").abs()
+        scale = scale.where(scale >= other, other)
     over = (sign * (z - ref)).where(known)
     with np.errstate(divide="ignore", invalid="ignore"):
         return (over / scale).where(over != 0.0, over)  # nothing over nothing is nothing

@@ -78,7 +78,7 @@ def make_plan(
                         met.add(entry.label)
                     except UnknownNameError as error:
                         unknown[entry.label], reason = error, str(error)
-                    except NotSupportedError as error:
+                    except (NotSupportedError, ImportError) as error:  # or something is not installed
                         met.add(entry.label)
                         reason = str(error)
                 about = _about(label, problem, entry, solver, record)

@@ -60,9 +60,10 @@ class Comparison:
         bound_of, gap`` (the run's own), ``message, machine``. Against the three references: ``gap_bound`` with
         ``best_bound`` (the best one proven in this comparison; on a scenario it is the bound of perfect information),
         ``excess_best`` with ``best_known, best_source``, ``excess_reference`` with ``reference``. With scenarios,
-        ``gap_bound`` and ``excess_reference`` are in units of the mean over the instance's scenarios. Clocks in seconds: ``compile_seconds,
-        build_seconds, train_seconds, solve_seconds, total_seconds, cpu_seconds`` and ``seconds`` (total without
-        compiling and training). ``primal_integral`` with its ``target``, ``trainings``, ``seen``, ``key``.
+        ``gap_bound`` and ``excess_reference`` are in units of the mean over the instance's scenarios. Seconds are in
+        ``compile_seconds, build_seconds, train_seconds, solve_seconds, total_seconds, cpu_seconds`` and ``seconds``
+        (total without compiling and training). ``primal_integral`` with its ``target``, ``trainings``, ``seen``,
+        ``key``.
         """
         return self._frame.copy()
 
@@ -85,8 +86,9 @@ class Comparison:
         """Each method against a reference on shared (instance, scenario, seed) keys.
 
         ``difference`` is the mean excess over the reference's run of the same key, with its interval; ``wins, ties,
-        losses`` count keys (a failure loses); ``p`` is Wilcoxon's over the instances (with fewer than six: over instances
-        and scenarios, which says nothing of other instances), seeds averaged, ``p_holm`` corrected for the number of methods; ``probability_of_improvement`` as in rliable.
+        losses`` count keys (a failure loses); ``p`` is Wilcoxon's over the instances, seeds averaged (with fewer than
+        six: over instances and scenarios, which says nothing of other instances), ``p_holm`` corrected for the number
+        of methods; ``probability_of_improvement`` as in rliable.
         """
         return pairwise(self._frame, self.methods, self._known(reference or self.reference), tol)
 

@@ -22,8 +22,8 @@ def _masked_best(scores: npt.NDArray[Any], info: Mapping[str, Any]) -> npt.NDArr
 class PredictPolicy(Policy):
     """A Stable-Baselines3 model (or any object with ``predict`` and ``observation_space``).
 
-    A model that does not know the mask may choose an action that is not accepted; the first accepted one is taken then,
-    and `overruled` counts it.
+    A model that does not know the mask may choose an action that is not accepted; the first accepted one is taken
+    then, and `overruled` counts it.
     """
 
     def __init__(self, model: Any, name: str) -> None:
@@ -40,8 +40,8 @@ class PredictPolicy(Policy):
         wanted, got = self.model.observation_space.shape, None if isinstance(obs, Mapping) else np.shape(obs)[1:]
         if wanted is None or wanted != got:
             raise NotSupportedError(
-                f"policy {self.name!r} was trained on observations of shape {wanted}, the problem gives {got}: pad both "
-                "to one size (pad_to=), or train on this size"
+                f"policy {self.name!r} was trained on observations of shape {wanted}, the problem gives {got}: pad "
+                "both to one size (pad_to=), or train on this size"
             )
         mask = info["action_mask"]
         extra = {"action_masks": mask} if self._masked else {}
@@ -67,7 +67,7 @@ class ModulePolicy(Policy):
             logits = self.module(torch.as_tensor(np.asarray(obs))).numpy()
         if logits.shape != info["action_mask"].shape:
             raise NotSupportedError(
-                f"policy {self.name!r} gives logits of shape {logits.shape}, the problem has {info['action_mask'].shape} "
-                "(rows, actions)"
+                f"policy {self.name!r} gives logits of shape {logits.shape}, the problem has "
+                f"{info['action_mask'].shape} (rows, actions)"
             )
         return _masked_best(logits, info)

@@ -6,7 +6,6 @@ shapes: B rows of a batch, A actions, S states, T stages, K openings.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, runtime_checkable
 
@@ -14,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from .policy import Policy
     from .program import Program
     from .rollout import Trajectory
@@ -189,7 +190,10 @@ class GraphSpec:
 
 @runtime_checkable
 class HasGraph(Protocol):
-    """Graph observations: a Dict of padded Boxes nodes, node_mask, edges, relation, edge_mask, action_node, action_mask."""
+    """Graph observations: a Dict of padded Boxes.
+
+    Its keys are nodes, node_mask, edges, relation, edge_mask, action_node and action_mask.
+    """
 
     def graph_spec(self) -> GraphSpec:
         """Sizes of the observation with ``obs="graph"``."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import gymnasium
 import numpy as np
@@ -13,7 +12,11 @@ from gymnasium.vector.utils import batch_space
 
 from .errors import DataError, IllegalActionError
 from .learner import Generator, Split
-from .problem import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from .problem import Problem
 
 __all__ = ["KernelEnv", "KernelVectorEnv"]
 
@@ -38,8 +41,8 @@ class KernelEnv(gymnasium.Env[Any, Any]):
 
     Notes
     -----
-    ``reset(options={"instance": ..., "scenario": ..., "state": ...})`` sets any of the three; a scenario may be given as
-    a seed. ``info["action_mask"]`` and `action_masks` give the accepted actions.
+    ``reset(options={"instance": ..., "scenario": ..., "state": ...})`` sets any of the three; a scenario may be given
+    as a seed. ``info["action_mask"]`` and `action_masks` give the accepted actions.
     """
 
     metadata = {"render_modes": []}  # noqa: RUF012  (gymnasium's own spelling)
@@ -96,8 +99,8 @@ class KernelEnv(gymnasium.Env[Any, Any]):
         self._begin(problem, problem.scenario(int(scenario)) if isinstance(scenario, int | np.integer) else scenario)
         if problem is not self.home and self._fixed_spaces() != (self.action_space, self.observation_space):
             raise DataError(
-                f"{problem.name} does not fit the spaces of this environment, which were made for {self.home.name}: make "
-                "the environment with a larger padding (pad_to=), or with instances of one size"
+                f"{problem.name} does not fit the spaces of this environment, which were made for {self.home.name}: "
+                "make the environment with a larger padding (pad_to=), or with instances of one size"
             )
         return self._observe(), self._info()
 
@@ -197,7 +200,8 @@ class KernelVectorEnv(VectorEnv[Any, Any, Any]):
         bad = ~self._over & ~mask[np.arange(self.num_envs), np.clip(chosen, 0, self.kernel.n_actions - 1)]
         if bad.any() and self.illegal == "raise":
             b = int(np.flatnonzero(bad)[0])
-            raise IllegalActionError(f"action {chosen[b]} in row {b} is not accepted: {np.flatnonzero(mask[b]).tolist()}")
+            legal = np.flatnonzero(mask[b]).tolist()
+            raise IllegalActionError(f"action {chosen[b]} in row {b} is not accepted now; accepted: {legal}")
         rewards, done = self.kernel.step(self._state, np.where(self._over | bad, -1, chosen))
         rewards, done = np.array(rewards), np.array(done)
         if len(again):

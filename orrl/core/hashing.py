@@ -46,7 +46,7 @@ def canonical_bytes(value: Any) -> bytes:
         return b"L%d:" % len(value) + b"".join(canonical_bytes(v) for v in value)
     if is_dataclass(value) and not isinstance(value, type):
         return canonical_bytes({f.name: getattr(value, f.name) for f in fields(value)})
-    raise TypeError(f"no canonical bytes for {type(value).__name__}; give numbers, text, lists, mappings or dataclasses")
+    raise TypeError(f"no canonical bytes for {type(value).__name__}: give numbers, text, lists, mappings, dataclasses")
 
 
 def _array_bytes(array: np.ndarray) -> bytes:

@@ -109,7 +109,7 @@ class Result:
 
     @property
     def gap(self) -> float | None:
-        """``|z - bound| / max(|z|, |bound|)``; None for an estimate, a relaxation's bound, or where a side is unknown."""
+        """``|z - bound| / max(|z|, |bound|)``; None for an estimate, a relaxation's bound, or an unknown side."""
         if self.objective is None or self.bound is None or self.status == "estimated" or self.bound.kind != "proven":
             return None
         return relative_gap(self.objective, self.bound.value)

@@ -45,7 +45,7 @@ class Trajectory:
 
     @property
     def total(self) -> float:
-        """``sum(discount**t * r_t)``; t counts from the beginning, also where the problem starts from a running state."""
+        """``sum(discount**t * r_t)``; t counts from the beginning, also from a running state."""
         goal = self.problem.objective
         return float(self.rewards @ goal.discount ** (goal.stage + np.arange(len(self.rewards))))
 

@@ -5,23 +5,26 @@ from __future__ import annotations
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from .budget import Deadline
-from .callbacks import Callback
 from .errors import NotSupportedError
 from .jit import compile_seconds
-from .policy import Policy
 from .program import Outcome
 from .result import Bound, Result, Times
 from .rollout import estimate, rollout
 from .run import Run
 from .seeds import spawn_seeds
 from .types import Evaluation, Support
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .callbacks import Callback
+    from .policy import Policy
 
 __all__ = ["PolicySolver", "Solver"]
 
@@ -119,7 +122,8 @@ class Solver(ABC):
                 status, message = "error", f"{self.name} says {claimed:g}, the referee {verdict.objective:g}"
         bound = None
         if outcome.bound is not None and math.isfinite(outcome.bound):
-            bound = Bound(outcome.bound, "relaxation" if outcome.bound_of else "proven", outcome.bound_of or "the problem")
+            of = outcome.bound_of
+            bound = Bound(outcome.bound, "relaxation" if of else "proven", of or "the problem")
         total = run.deadline.elapsed
         clocks = run.clocks
         used = sum(clocks.get(name, 0.0) for name in ("compile", "build", "train"))
@@ -197,7 +201,7 @@ class PolicySolver(Solver):
 
         support = problem.supports(HasKernel)
         if support and self.policy.scope == "instance" and problem.content_hash not in self.policy.seen:
-            return Support(False, f"policy {self.policy.name!r} was trained for another instance (content hash differs)")
+            return Support(False, f"policy {self.policy.name!r} was trained for another content hash")
         return support  # type: ignore[no-any-return]
 
     def _solve(self, problem: Any, run: Run) -> Outcome:

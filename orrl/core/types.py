@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["Evaluation", "Interval", "Objective", "Sense", "Support", "excess", "relative_gap"]
 
@@ -45,7 +47,7 @@ class Objective:
         if not 0.0 < self.discount <= 1.0:
             raise ValueError(f"Objective.discount is {self.discount!r}: give a factor in (0, 1]")
         if self.stage < 0:
-            raise ValueError(f"Objective.stage is {self.stage!r}: give the number of stages that have passed, 0 or more")
+            raise ValueError(f"Objective.stage is {self.stage!r}: give the stages that have passed, 0 or more")
 
     @property
     def sign(self) -> float:

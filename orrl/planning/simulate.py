@@ -74,7 +74,8 @@ class Simulation:
     def __str__(self) -> str:
         low, high = self.interval or (float("nan"), float("nan"))
         failed = f", {self.failures} failed" if self.failures else ""
-        return f"{self.problem} {self.method}: mean {self.mean:g} [{low:g}, {high:g}] over {len(self.seeds)} scenarios{failed}"
+        told = f"mean {self.mean:g} [{low:g}, {high:g}] over {len(self.seeds)} scenarios{failed}"
+        return f"{self.problem} {self.method}: {told}"
 
 
 class PlanPolicy(Policy):

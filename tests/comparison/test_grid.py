@@ -11,7 +11,16 @@ from comparison_fakes import Answer, Bad, Exact, Learnt, Limited, Off, Player, T
 
 from orrl.comparison import compare
 from orrl.comparison.cell import Row
-from orrl.core import CallablePolicy, OrrlError, OrrlWarning, PolicySolver, UnknownNameError, all_cores, spawn_seeds
+from orrl.core import (
+    CallablePolicy,
+    NotInstalledError,
+    OrrlError,
+    OrrlWarning,
+    PolicySolver,
+    UnknownNameError,
+    all_cores,
+    spawn_seeds,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,6 +60,16 @@ def test_no_row_is_dropped(how: str, status: str, says: str) -> None:
     assert (line["failed"], line["unsupported"]) == ((0, 3) if how == "refuse" else (3, 0))
     assert any("bad" in text for text in table.warnings)
     assert "bad" in str(table)
+
+
+def test_what_is_not_installed_is_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(method: str, problem: Toy) -> None:
+        raise NotInstalledError('solver "ipopt" needs casadi: pip install "orrl[nlp]"')
+
+    monkeypatch.setattr("orrl.methods.resolve", missing)
+    table = compare(TOYS[:1], [Exact(), "ipopt"])
+    assert table.to_frame()["status"].tolist() == ["optimal", "unsupported"]
+    assert any("orrl[nlp]" in text for text in table.warnings)
 
 
 def test_traceback_is_kept() -> None:

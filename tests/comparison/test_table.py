@@ -97,9 +97,30 @@ def test_a_bound_of_a_scenario_is_no_bound_of_the_problem() -> None:
     blind = frame[frame["method"] == "blind"].reset_index()
     told = frame[frame["method"] == "told"].reset_index()
     assert blind["best_bound"].tolist() == pytest.approx(told["objective"].tolist())
-    assert blind["gap_bound"].tolist() == pytest.approx((10.0 / blind["objective"]).tolist())
+    assert blind["gap_bound"].tolist() == pytest.approx([10.0 / blind["objective"].mean()] * 3)
     only_blind = compare(noisy, {"blind": Off(excess=0.1)}, scenarios=3)
     assert only_blind.to_frame()["best_bound"].isna().all()
+
+
+def test_with_scenarios_the_excess_is_that_of_the_mean() -> None:
+    noisy = [Toy(2.0, noisy=True), Toy(300.0, noisy=True)]  # near zero, ratios of single scenarios run wild
+    table = compare(noisy, {"told": Exact(), "blind": Off(excess=0.5)}, scenarios=12, seeds=2)
+    frame = table.to_frame()
+    means = frame.groupby(["method", "problem"])["objective"].mean()
+    over = (means["blind"] - means["told"]) / means["told"]
+    assert table.summary().loc["blind", "excess_reference"] == pytest.approx(over.mean())
+    assert table.pairwise().loc["blind", "difference"] == pytest.approx(over.mean())
+    gap = (means["blind"] - means["told"]) / means["blind"]
+    assert table.summary().loc["blind", "gap_bound"] == pytest.approx(gap.mean())
+    ratios = (frame["objective"] - frame["reference"]) / frame["reference"].abs()
+    assert ratios[frame["method"] == "blind"].mean() != pytest.approx(over.mean(), rel=0.05)
+
+
+def test_tests_stand_on_instances_where_there_are_enough() -> None:
+    few, many = [[Toy(10.0 * (i + 1), noisy=True) for i in range(n)] for n in (5, 6)]
+    for problems, units in ((few, 15), (many, 6)):
+        table = compare(problems, {"told": Exact(), "blind": Off()}, scenarios=3)
+        assert table.pairwise().loc["blind", "units"] == units
 
 
 def test_default_reference_is_the_first_exact_method_with_an_answer() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import numpy as np
 from hypothesis import strategies as st
@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from orrl.problems.jobshop import Interruptions, JobShop
 from orrl.problems.jobshop.data import UnmeetableDueDate
 from orrl.problems.jobshop.interruptions import Outages
-from orrl.problems.jobshop.kernel import ShopBatch, ShopKernel
+
+if TYPE_CHECKING:
+    from orrl.problems.jobshop.kernel import ShopBatch, ShopKernel
 
 VARIANTS = {"JSP": ("unlimited", True), "BWS": ("blocking", True), "BNS": ("blocking", False)}
 SEEDS = st.integers(0, 2**31 - 1)

@@ -6,14 +6,16 @@ decisions that it is given. Windows of one machine must be disjoint.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import simpy
 
-from orrl.problems.jobshop import JobShop
-from orrl.problems.jobshop.interruptions import Outages
+
+if TYPE_CHECKING:
+    from orrl.problems.jobshop import JobShop
+    from orrl.problems.jobshop.interruptions import Outages
+    from collections.abc import Generator, Iterable
 
 Key = tuple[int, int]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -19,6 +18,10 @@ from orrl.problems.jobshop.interruptions import Outages
 from orrl.problems.jobshop.kernel import ShopKernel
 from orrl.problems.jobshop.rules import RulePolicy
 from orrl.problems.jobshop.schedule import Schedule
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 TWO = {"machines": [[0, 1], [1, 0]], "durations": [[3, 2], [2, 4]]}
 

@@ -1,10 +1,11 @@
 """HiGHS driven directly through highspy. This module is only imported when a model is solved.
 
-Three traps of the library are handled here. Its scheduler belongs to a Python thread and keeps the number of threads of
+Four traps of the library are handled here. Its scheduler belongs to a Python thread and keeps the number of threads of
 its first run: a second number is refused, and the model status of the run before stays in place as if nothing had
 happened, so the scheduler is reset around every run and the return code is looked at before the status. A callback that
 raises would unwind through C++, so exceptions are kept and raised again after the run. The dual bound of a model
-without integer columns is meaningless.
+without integer columns is meaningless. And the presolve of version 1.14.0 calls worse solutions of mixed-integer
+programs optimal (HiGHS issue 3073, "singleton column stuffing"; neither 1.13.1 nor 1.15.0 does), so there it is off.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from ..program import Program
     from ..run import Run
 
-__all__ = ["Found", "conclude", "drive", "finite", "open_log", "round_bound", "run_highs"]
+__all__ = ["Found", "conclude", "drive", "finite", "open_log", "repairs", "round_bound", "run_highs"]
 
 FloatArray = npt.NDArray[np.float64]
 Decode = Callable[[FloatArray], Any]
@@ -138,7 +139,7 @@ def run_highs(highs: Any, program: Program, run: Run, options: Mapping[str, Any]
             hear["cbLogging"] = lambda event: bool(log.write(event.message)) and False
         for name, action in hear.items():
             stack.enter_context(_subscribed(getattr(highs, name), listen(action)))
-        _set_options(highs, run, options)
+        _set_options(highs, run, {**(repairs(highs.version()) if mip else {}), **options})
         highspy.Highs.resetGlobalScheduler(True)
         try:
             code = highs.run()
@@ -230,6 +231,11 @@ def _relaxed(program: Program, run: Run, found: Found, text: str) -> Outcome:
     stop = run.why if found.status == kinds.kInterrupt else ended
     status: Any = "error" if stop == "failure" else "no_solution"
     return Outcome(status, stop, bound=found.bound, bound_of=of, message=f"{text}: {of}", meta=found.meta)
+
+
+def repairs(version: str) -> dict[str, Any]:
+    """Options that keep a version of HiGHS from giving wrong answers to mixed-integer programs."""
+    return {"presolve": "off"} if version == "1.14.0" else {}
 
 
 def _set_options(highs: Any, run: Run, options: Mapping[str, Any]) -> None:

@@ -13,6 +13,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+import highspy
 import numpy as np
 import numpy.typing as npt
 import pyomo.environ as pyo
@@ -23,12 +24,10 @@ from pyomo.opt import SolverStatus, TerminationCondition
 from ..errors import NotInstalledError, NotSupportedError, OrrlWarning
 from ..program import Outcome
 from ..types import relative_gap
-from .highs import SAME, conclude, finite, open_log, round_bound, run_highs
+from .highs import SAME, conclude, finite, open_log, repairs, round_bound, run_highs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    import highspy
 
     from ..program import Program
     from ..run import Run
@@ -145,6 +144,8 @@ def _by_name(program: Program, run: Run, solver: str, options: Mapping[str, Any]
     model = program.model
     if family in LOCAL and any(not v.is_continuous() for v in model.component_data_objects(pyo.Var, active=True)):
         raise NotSupportedError(f"{solver} is a local solver for continuous models, and {program.form} has integers")
+    if family == "highs":
+        options = {**repairs(highspy.Highs().version()), **options}
     arguments = _limits(opt, family, run, options)
     with open_log(run.log) as log:
         if log is None:

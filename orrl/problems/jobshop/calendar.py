@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .interruptions import IntArray, Outages
-
 if TYPE_CHECKING:
     from .data import JobShop
+    from .interruptions import IntArray, Outages
 
 __all__ = ["Calendar", "down_windows"]
 

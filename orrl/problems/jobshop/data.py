@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -16,6 +15,8 @@ from ...core.types import Evaluation, Objective, Support
 from .interruptions import IntArray, Interruptions, Outages
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import pandas as pd
 
     from ...core.capabilities import GraphSpec

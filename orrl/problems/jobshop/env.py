@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import gymnasium
 import numpy as np
@@ -11,10 +11,12 @@ import numpy as np
 from ...core.capabilities import GraphSpec
 from ...core.envs import KernelEnv, KernelVectorEnv
 from ...core.errors import DataError
-from ...core.learner import Generator
-from .data import JobShop
 from .graph_observation import RELATIONS, edge_places, graph_observation, node_features
 from .kernel import FAR, FEATURES, ShopKernel
+
+if TYPE_CHECKING:
+    from ...core.learner import Generator
+    from .data import JobShop
 
 __all__ = ["JobShopEnv", "JobShopVectorEnv", "graph_spec"]
 

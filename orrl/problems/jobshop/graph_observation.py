@@ -7,13 +7,15 @@ kind is a swap, or a deadlock without swap.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from . import events
-from .kernel import ShopBatch, ShopKernel
+
+if TYPE_CHECKING:
+    from .kernel import ShopBatch, ShopKernel
 
 __all__ = ["RELATIONS", "edge_places", "graph_observation", "node_features"]
 

@@ -7,15 +7,17 @@ maintenance belongs to the problem and is known from the beginning.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from ...core.errors import DataError
 from ...core.seeds import stream
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["Interruptions", "Outages"]
 

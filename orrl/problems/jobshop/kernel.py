@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +15,10 @@ from .data import GOALS, JobShop, ShopState
 from .dispatch import FAR, FEATURES, RULES
 from .events import NEVER, Batch, Shops
 from .interruptions import Outages
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import SimpleNamespace
 
 __all__ = ["FAR", "FEATURES", "RULES", "ShopBatch", "ShopKernel"]
 

@@ -1,9 +1,9 @@
 """The referee: judges any schedule in plain Python, sharing no code with solvers, simulator or schedule builders.
 
-Rules (Mascis & Pacciarelli 2002 for blocking): an operation starts when its job's previous one has ended; a machine holds one
-job at a time; in a blocking shop a job stays on its machine until its next operation starts; jobs that exchange
-machines at one moment form a cycle, legal only with ``swap``; an operation may not start while its machine is down, and
-an outage delays it as the mode says.
+Rules (Mascis & Pacciarelli 2002 for blocking): an operation starts when its job's previous one has ended; a machine
+holds one job at a time; in a blocking shop a job stays on its machine until its next operation starts; jobs that
+exchange machines at one moment form a cycle, legal only with ``swap``; an operation may not start while its machine is
+down, and an outage delays it as the mode says.
 """
 
 from __future__ import annotations

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +12,9 @@ from ...core.policy import Policy
 from ...core.seeds import stream
 from .dispatch import RULES
 from .events import NEVER
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["RulePolicy", "rules"]
 
@@ -26,7 +28,7 @@ class RulePolicy(Policy):
     rule : str
         One of `RULES`: spt, lpt, mwkr, lwkr, mopnr, fifo, edd, random.
     wip_cap : int
-        Admit a new job only while fewer are in the shop; 0 for no cap. In a blocking shop a cap is worth 5 to 20 points.
+        Admit a new job only while fewer are in the shop; 0 for no cap. Blocking shops gain most from one.
     """
 
     rule: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -10,12 +9,14 @@ import numpy as np
 
 from ...core.errors import DataError
 from .calendar import Calendar
-from .interruptions import IntArray, Outages
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import pandas as pd
 
     from .data import JobShop
+    from .interruptions import IntArray, Outages
 
 __all__ = ["Schedule"]
 

@@ -6,17 +6,19 @@ blocking shop with swap when its graph has no cycle of positive length, and with
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...core.errors import DataError
 from .calendar import Calendar
-from .interruptions import IntArray, Outages
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .data import JobShop
+    from .interruptions import IntArray, Outages
 
 __all__ = ["earliest_starts", "order_operations", "waits"]
 
@@ -47,7 +49,7 @@ def waits(problem: JobShop, orders: Sequence[Sequence[Operation]]) -> list[tuple
     """
     arcs = []
     for order in orders:
-        for (i, k), b in zip(order, order[1:], strict=False):
+        for (i, k), b in itertools.pairwise(order):
             holds = problem.blocking and k + 1 < problem.n_operations[i]
             arcs.append(((i, k + 1) if holds else (i, k), b, holds))
     return arcs

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ...core.errors import DataError
-from .interruptions import IntArray
 
 if TYPE_CHECKING:
     from .data import ShopState
+    from .interruptions import IntArray
 
 __all__ = ["check_state", "maintenance_windows", "pad_routes", "per_job", "refuse_standing_still"]
 

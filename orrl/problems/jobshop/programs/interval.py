@@ -6,12 +6,9 @@ blocking shops the literal model proves optimality far sooner.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 from .shop_cp import ShopCp
-
-if TYPE_CHECKING:
-    from ..schedule import Schedule
 
 __all__ = ["IntervalCpSat"]
 
@@ -24,17 +21,12 @@ class IntervalCpSat(ShopCp):
     def machines(self) -> None:
         """One interval a visit."""
         for m in range(self.problem.n_machines):
-            intervals = []
-            for j, k in self.visits(m):
-                start, end, work = self.start[j, k], self.leaves((j, k)), int(self.work[j, k])
-                fixed = not self.windows[m] and not (self.problem.blocking and (j, k) != self.last(j))
-                name = f"visit_{j}_{k}"
-                if fixed:
-                    intervals.append(self.model.new_fixed_size_interval_var(start, work, name))
-                else:
-                    size = self.model.new_int_var(work, self.horizon, f"size_{j}_{k}")
-                    intervals.append(self.model.new_interval_var(start, size, end, name))
-            self.model.add_no_overlap(intervals)
+            self.model.add_no_overlap([self._visit(j, k) for j, k in self.visits(m)])
 
-    def hint_more(self, schedule: Schedule) -> None:
-        """Sizes follow from the starts."""
+    def _visit(self, j: int, k: int) -> Any:
+        start, end, name = self.start[j, k], self.leaves((j, k)), f"visit_{j}_{k}"
+        if end is self.finish[j, k] and (j, k) in self.length:
+            return self.model.new_fixed_size_interval_var(start, self.length[j, k], name)
+        least = int(self.work[j, k])
+        size = self.new_int(least, self.horizon, f"size_{j}_{k}", lambda s: int(s.leave[j, k] - s.start[j, k]))
+        return self.model.new_interval_var(start, size, end, name)

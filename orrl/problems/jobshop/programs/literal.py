@@ -11,13 +11,14 @@ and l <= q + 1, then
 
     S(i, p) >= S(j, q + 1) >= S(j, l) + p(j, l..q) >= S(i, k + 1) + p(j, l..q) >= S(i, p) + p(i, p..k) + p(j, l..q),
 
-so x(i k, j l) implies x(i p, j q) as soon as the two sums are positive (without swap: always). These clauses hold for every
-objective, release dates and running states, since they use precedences only; dominance and no-overtaking are special
-cases. There are no intervals and no LP, so that clause learning does the work.
+so x(i k, j l) implies x(i p, j q) as soon as the two sums are positive (without swap: always). These clauses hold for
+every objective, release dates and running states, since they use precedences only; dominance and no-overtaking are
+special cases. There are no intervals and no LP, so that clause learning does the work.
 """
 
 from __future__ import annotations
 
+from graphlib import CycleError, TopologicalSorter
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,8 @@ import numpy as np
 from .shop_cp import Operation, ShopCp
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..schedule import Schedule
 
 __all__ = ["LiteralCpSat"]
@@ -45,7 +48,7 @@ class LiteralCpSat(ShopCp):
         for m in range(self.problem.n_machines):
             for a, b in combinations(self.visits(m), 2):
                 if a[0] != b[0]:  # visits of one job are in order already
-                    first = self.model.new_bool_var(f"before_{a}_{b}")
+                    first = self.new_bool(f"before_{a}_{b}", _is_before(a, b))
                     self.before[a, b], self.before[b, a] = first, ~first
                     self._add_arc(a, b, first)
                     self._add_arc(b, a, ~first)
@@ -54,8 +57,11 @@ class LiteralCpSat(ShopCp):
     def _add_arc(self, a: Operation, b: Operation, literal: Any) -> None:
         self.model.add(self.start[b] >= self.leaves(a)).only_enforce_if(literal)
         if self.rank:
-            tail = (a[0], a[1] + 1) if a != self.last(a[0]) else a
-            self.model.add(self.rank[b] >= self.rank[tail] + 1).only_enforce_if(literal)
+            self.model.add(self.rank[b] >= self.rank[self._tail(a)] + 1).only_enforce_if(literal)
+
+    def _tail(self, a: Operation) -> Operation:
+        """The operation whose start frees the machine of `a` in a blocking shop; the last one frees it itself."""
+        return a if a == self.last(a[0]) else (a[0], a[1] + 1)
 
     def _add_ranks(self) -> None:
         """Numbers that grow along every arc, so that no cycle is left, not even one of length zero."""
@@ -83,13 +89,35 @@ class LiteralCpSat(ShopCp):
                         self.model.add_implication(self.before[(i, k), (j, r)], self.before[(i, p), (j, q)])
 
     def hint_more(self, schedule: Schedule) -> None:
-        """Orders on the machines."""
-        for (a, b), literal in self.before.items():
-            if a < b:
-                self.model.add_hint(literal, bool(schedule.leave[a] <= schedule.start[b]))
+        """Ranks: positions in an order that follows all arcs, where the schedule has one."""
+        if not self.rank:
+            return
+        arcs = {(a, b) for (a, b) in self.before if a != b and _is_before(a, b)(schedule)}
+        after: dict[Operation, set[Operation]] = {o: set() for o in self.operations}
+        for a, b in arcs:
+            after[b].add(self._tail(a))
+        for j, k in self.operations:
+            if k:
+                after[j, k].add((j, k - 1))
+        try:
+            order = TopologicalSorter(after).static_order()
+            for place, operation in enumerate(order):
+                self.model.add_hint(self.rank[operation], place)
+        except CycleError:
+            return
 
     def parameters(self, threads: int) -> dict[str, Any]:
         """CP-SAT parameters with which this model is proved soonest on one worker."""
         if threads > 1:
             return {}
         return {"linearization_level": 0, "use_sat_inprocessing": False, "new_linear_propagation": False}
+
+
+def _is_before(a: Operation, b: Operation) -> Callable[[Schedule], bool]:
+    """Whether a has left by the time b comes; of two visits of no length at one moment, the smaller name is first."""
+
+    def read(schedule: Schedule) -> bool:
+        one = (int(schedule.start[a]), int(schedule.leave[a]), a)
+        return one < (int(schedule.start[b]), int(schedule.leave[b]), b)
+
+    return read
