@@ -86,6 +86,13 @@ class OrdersAPeriodLate(Inventory):
         return np.array([0, *super().actions(solution, scenario)[:-1]])
 
 
+class Crashing(InventoryMilp):
+    """The solver's answer cannot be read."""
+
+    def decode(self, value: Any) -> Any:
+        raise KeyError("order")
+
+
 class OneActionShort(Inventory):
     def actions(self, solution: Plan, scenario: Demand) -> Any:
         return super().actions(solution, scenario)[:-1]

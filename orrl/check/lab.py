@@ -245,18 +245,34 @@ class Lab:
         return program.solve(time_limit=self.time_limit, threads=1)
 
     @cached_property
-    def answers(self) -> list[Answer]:
-        """Every form solved."""
-        found = []
+    def _solved(self) -> tuple[list[Answer], list[str]]:
+        """Every form solved, and what was raised on the way."""
+        found: list[Answer] = []
+        crashed: list[str] = []
         for backend, form, world in self.forms:
-            program = self.build(backend, form, world)
             try:
+                program = self.build(backend, form, world)
                 found.append(Answer(backend, form, world, program, self.solve(program)))
             except NotInstalledError as error:
                 self.note(f"{backend}/{form}: {error}")
-        if not found:
+            except Exception as error:  # one broken program must not hide the others
+                place = "of the whole law" if world is None else f"in {world}"
+                crashed.append(f"{backend}/{form} {place} cannot be solved: {type(error).__name__}: {error}")
+        return found, crashed
+
+    @property
+    def crashed(self) -> list[str]:
+        """Programs that raised."""
+        return self._solved[1]
+
+    @property
+    def answers(self) -> list[Answer]:
+        """Answers of the programs."""
+        for text in self.crashed:
+            self.notes[f"{text.partition(' cannot')[0]} cannot be solved, see point 2"] = 1
+        if not self._solved[0]:
             raise NotApplicable(f"no program could be solved: {self.reasons()}")
-        return found
+        return self._solved[0]
 
     def proved(self, answer: Answer) -> bool:
         """Whether the answer is an optimum (or a relaxation's bound); what stopped short is noted."""

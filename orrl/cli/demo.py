@@ -18,12 +18,13 @@ __all__ = ["demo"]
 # Fisher & Thompson 1963 and Lawrence 1984, from the OR-Library: as a plain job shop and without buffers.
 SMALL = ("ft06", "la01", "la02", "la03", "la04", "la05")
 LARGE = ("ft10",)
+ROLLOUT = ("rollout", {"samples": 20})
 # Options bound what grows with the instance; the time limit bounds the rest.
 METHODS: tuple[Any, ...] = (
     "cp-sat",
     "milp",
     "tabu",
-    ("rollout", {"samples": 20}),
+    ROLLOUT,
     "mwkr",
     "mopnr",
     "spt",
@@ -53,9 +54,8 @@ def demo(
 
     shops = _shops(("ft06", "la01") if small else (*SMALL, *LARGE))
     note("compiling (the first time only)")
-    for shop in _shops(("ft06",)):
-        for method in ("mwkr", ("rollout", {"samples": 1})):
-            orrl.solve(shop, method, threads=1)
+    for shop in _shops(("ft06",)):  # a batch of the size to come: a small one is played in plain Python
+        orrl.solve(shop, ROLLOUT, threads=1)
     note(f"{len(METHODS)} methods on {len(shops)} shops, at most {time_limit:g} s and one core a run")
     table = compare(
         shops, METHODS, time_limit=time_limit, n_jobs=-1, reference="cp-sat", store=store, progress=terminal()

@@ -197,7 +197,8 @@ class KernelVectorEnv(VectorEnv[Any, Any, Any]):
         chosen = np.array(actions, dtype=np.int64)
         mask = self.kernel.mask(self._state)
         again = np.flatnonzero(self._over)
-        bad = ~self._over & ~mask[np.arange(self.num_envs), np.clip(chosen, 0, self.kernel.n_actions - 1)]
+        known = (chosen >= 0) & (chosen < self.kernel.n_actions)
+        bad = ~self._over & ~(known & mask[np.arange(self.num_envs), np.where(known, chosen, 0)])
         if bad.any() and self.illegal == "raise":
             b = int(np.flatnonzero(bad)[0])
             legal = np.flatnonzero(mask[b]).tolist()

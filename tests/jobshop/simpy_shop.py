@@ -116,7 +116,9 @@ class SimpyShop:
                 machine = self._target(machine.job)
             if machine is None:
                 continue
-            if (machine.job is None and len(group) == 1) or (machine.job == j and self.shop.blocking and self.shop.swap):
+            if (machine.job is None and len(group) == 1) or (
+                machine.job == j and self.shop.blocking and self.shop.swap
+            ):
                 found[j] = group
         return found
 

@@ -70,7 +70,10 @@ def test_machine_code_equals_plain_python_step_by_step(case, seed, wait):
         assert np.array_equal(fast.observe(one), slow.observe(two))
         for rule in RULES:
             streams = [np.array([seed + 1]) for _ in range(2)]
-            moves = [k.dispatch(s, rule, wip_cap=2, seeds=r) for k, s, r in zip((fast, slow), (one, two), streams, strict=True)]
+            moves = [
+                k.dispatch(s, rule, wip_cap=2, seeds=r)
+                for k, s, r in zip((fast, slow), (one, two), streams, strict=True)
+            ]
             assert np.array_equal(*moves)
             assert np.array_equal(*streams)
         if not fast.mask(one)[0].any():
@@ -302,7 +305,8 @@ def test_one_illegal_action_keeps_the_whole_batch():
 def test_a_batch_of_mixed_sizes_plays_each_row_as_if_alone(cases, seed, more):
     table, noise = [shop for shop, _ in cases], [world for _, world in cases]
     size = tuple(
-        max(f(s) for s in table) + more for f in (lambda s: s.n_jobs, lambda s: s.machines.shape[1], lambda s: s.n_machines)
+        max(f(s) for s in table) + more
+        for f in (lambda s: s.n_jobs, lambda s: s.machines.shape[1], lambda s: s.n_machines)
     )
     together = ShopKernel(table, pad_to=size, compiled=True)
     batch = together.reset(noise)
@@ -404,7 +408,10 @@ def test_outages_of_probability_zero_change_nothing(shop, seed, mode):
 def test_rewards_are_divided_by_their_scale():
     shop = opposite_routes(swap=True)
     plain, scaled = ShopKernel([shop]), ShopKernel([shop], reward_scale=10.0)
-    assert scaled.playout(scaled.reset([shop.nominal()]), seed=0)[0] == plain.playout(plain.reset([shop.nominal()]), seed=0)[0] / 10
+    assert (
+        scaled.playout(scaled.reset([shop.nominal()]), seed=0)[0]
+        == plain.playout(plain.reset([shop.nominal()]), seed=0)[0] / 10
+    )
     state = scaled.reset([shop.nominal()])
     assert sum(reward for _, reward, _ in play_on(scaled, state, np.random.default_rng(0))) == -int(state.time[0]) / 10
 
@@ -444,9 +451,13 @@ def test_the_kernel_says_what_does_not_fit():
 
 def test_templates_survive_a_past_with_breakdowns():
     """A kernel of several shops, one of them started inside a breakdown, plays the others alone too."""
-    shop = JobShop(machines=[[0, 1]], durations=[[9, 9]], interruptions=Interruptions(law="mtbf", mtbf=5.0, outage=(2, 4)))
+    shop = JobShop(
+        machines=[[0, 1]], durations=[[9, 9]], interruptions=Interruptions(law="mtbf", mtbf=5.0, outage=(2, 4))
+    )
     past = Outages(np.zeros((1, 2), np.int64), np.array([[0, 3, 6]]))
     running = shop.at(ShopState(4, np.array([[0, -1]]), past))
     kernel = ShopKernel([opposite_routes(swap=True), running])
-    assert kernel.playout(kernel.reset([opposite_routes(swap=True).nominal()], [0]), seed=0, rule="spt").tolist() == [-7.0]
+    assert kernel.playout(kernel.reset([opposite_routes(swap=True).nominal()], [0]), seed=0, rule="spt").tolist() == [
+        -7.0
+    ]
     assert kernel.playout(kernel.reset([running.nominal()], [1]), seed=0).tolist() == [-(9 + 3 + 9 - 4)]

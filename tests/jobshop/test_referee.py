@@ -49,9 +49,7 @@ def test_a_feasible_schedule_with_every_objective():
 
 
 def test_precedence():
-    refused(
-        JobShop(**ROUTES), [[0, 2], [0, 3]], "job 0, operation 1 starts at 2, before the previous one ends at 3"
-    )
+    refused(JobShop(**ROUTES), [[0, 2], [0, 3]], "job 0, operation 1 starts at 2, before the previous one ends at 3")
 
 
 def test_overlap():
@@ -106,7 +104,11 @@ def test_a_start_inside_an_outage():
     shop = JobShop(**ROUTES)
     refused(shop, [[0, 3], [0, 3]], "job 1, operation 1 starts at 3 while machine 0 is down", world=world)
     assert verdict(shop, [[0, 3], [0, 6]], world).objective == 10
-    refused(shop.replace(maintenance=[(0, 3, 6)]), [[0, 3], [0, 5]], "job 1, operation 1 starts at 5 while machine 0 is down")
+    refused(
+        shop.replace(maintenance=[(0, 3, 6)]),
+        [[0, 3], [0, 5]],
+        "job 1, operation 1 starts at 5 while machine 0 is down",
+    )
 
 
 @pytest.mark.parametrize(("mode", "end"), [("resume", 2 + 4 + 3 + 2), ("repeat", 9 + 3 + 1)])
@@ -181,14 +183,10 @@ def test_an_operation_of_no_length_is_passed_through():
 
 def test_the_best_order_of_visits_of_no_length_is_found():
     """Both jobs pass machine 2 at 3; job 0 then waits for machine 1, which job 1 leaves only through machine 2."""
-    shop = JobShop(
-        machines=[[0, 2, 1], [1, 2, 3]], durations=[[3, 0, 1], [3, 0, 1]], storage="blocking", swap=False
-    )
+    shop = JobShop(machines=[[0, 2, 1], [1, 2, 3]], durations=[[3, 0, 1], [3, 0, 1]], storage="blocking", swap=False)
     assert verdict(shop, [[0, 3, 3], [0, 3, 3]]).feasible
     both = JobShop(machines=[[0, 2, 1], [1, 2, 0]], durations=[[3, 0, 1], [3, 0, 1]], storage="blocking", swap=False)
-    refused(
-        both, [[0, 3, 3], [0, 3, 3]], "job 0, job 1 can only exchange machines at 3, and swap=False forbids it"
-    )
+    refused(both, [[0, 3, 3], [0, 3, 3]], "job 0, job 1 can only exchange machines at 3, and swap=False forbids it")
 
 
 def carried_out(shop: JobShop, start: list[list[int]]) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from orrl import load, solve
-from orrl.core import rollout
+from orrl.core import Policy, rollout
 from orrl.problems.jobshop import JobShop
 from orrl.problems.jobshop.kernel import RULES
 from orrl.problems.jobshop.rules import RulePolicy, rules
@@ -20,19 +20,54 @@ if TYPE_CHECKING:
 
 # Mean excess over the optimum in per cent, per group of five Lawrence instances, of correct non-delay rules: computed from
 # the per-instance results that go with Corsini et al., "Self-Labeling the Job Shop Scheduling Problem", NeurIPS 2024.
+GROUPS = {
+    "10x5": (1, 5), "15x5": (6, 10), "20x5": (11, 15), "10x10": (16, 20), "15x10": (21, 25), "20x10": (26, 30),
+    "30x10": (31, 35), "15x15": (36, 40),
+}  # fmt: skip
 LAWRENCE = {
-    "10x5": ((1, 5), {"spt": 14.8, "mwkr": 15.9, "mopnr": 14.6}),
-    "15x5": ((6, 10), {"spt": 14.9, "mwkr": 5.5, "mopnr": 5.0}),
-    "20x5": ((11, 15), {"spt": 16.3, "mwkr": 5.2, "mopnr": 6.7}),
-    "10x10": ((16, 20), {"spt": 15.7, "mwkr": 12.2, "mopnr": 11.9}),
-    "15x10": ((21, 25), {"spt": 28.7, "mwkr": 17.8, "mopnr": 23.4}),
-    "20x10": ((26, 30), {"spt": 36.9, "mwkr": 17.9, "mopnr": 21.9}),
-    "30x10": ((31, 35), {"spt": 16.6, "mwkr": 9.2, "mopnr": 7.7}),
-    "15x15": ((36, 40), {"spt": 25.8, "mwkr": 18.2, "mopnr": 18.6}),
+    "spt": [14.8, 14.9, 16.3, 15.7, 28.7, 36.9, 16.6, 25.8],
+    "mwkr": [15.9, 5.5, 5.2, 12.2, 17.8, 17.9, 9.2, 18.2],
+    "mopnr": [14.6, 5.0, 6.7, 11.9, 23.4, 21.9, 7.7, 18.6],
 }
+CELLS = [(rule, group, figure) for rule, row in LAWRENCE.items() for group, figure in zip(GROUPS, row, strict=True)]
 
 
-def played(shop: JobShop, policy: RulePolicy, seed: int = 0) -> float:
+class PublishedTies(Policy):
+    """A rule with the ties of the published figures: by the order in which the jobs came to their present operation.
+
+    The shortest operation goes to the job that came first, the most work or operations to the one that came last.
+    """
+
+    name = "published ties"
+    needs_observation = False
+
+    def __init__(self, rule: str) -> None:
+        self.rule = rule
+
+    def reset(self, problem, *, batch=1, seed=0) -> None:
+        self.came, self.count = np.arange(problem.n_jobs), problem.n_jobs
+
+    def act(self, obs, info):
+        view = info["view"]
+        problem, mask = view.problem(0), info["action_mask"][0]
+        # a job that the simulator moved by itself came to its operation too
+        begun = (view.state.start[0] >= 0).sum(axis=1)
+
+        def priority(j: int) -> tuple[float, float]:
+            rest = problem.durations[j, begun[j] : problem.n_operations[j]]
+            if self.rule == "spt":
+                return rest[0], self.came[j]
+            return -(rest.sum() if self.rule == "mwkr" else len(rest)), -self.came[j]
+
+        moves = np.flatnonzero(mask[:-1])
+        if not len(moves):
+            return np.array([problem.n_jobs])
+        job = min(moves, key=priority)
+        self.came[job], self.count = self.count, self.count + 1
+        return np.array([job])
+
+
+def played(shop: JobShop, policy: Policy, seed: int = 0) -> float:
     """Objective of one episode, taken by the referee."""
     (episode,) = rollout(shop, policy, [shop.nominal()], seed=seed, kernel_options={"compiled": True})
     verdict = shop.evaluate(shop.solution(episode))
@@ -46,16 +81,27 @@ def test_most_work_remaining_has_its_published_makespan(data_root: Callable[[str
     assert played(load(f"jobshop/{name}"), RulePolicy("mwkr")) == makespan
 
 
-@pytest.mark.parametrize("group", LAWRENCE)
-def test_excess_on_the_lawrence_instances(data_root: Callable[[str], Path], group: str):
-    """Only ties differ, which is worth less than a point."""
+def mean_excess(data_root: Callable[[str], Path], policy: Policy, group: str) -> float:
+    """Per cent above the optimum on one group of Lawrence's instances."""
     table = json.loads((data_root("jobshop") / "jsp_best_known.json").read_text())
     optimum = {row["instance"]: row["upper_bound"] for row in table if row["lower_bound"] == row["upper_bound"]}
-    (first, last), expected = LAWRENCE[group]
+    first, last = GROUPS[group]
     names = [f"la{i:02d}" for i in range(first, last + 1)]
-    for rule, figure in expected.items():
-        excess = [played(load(f"jobshop/{name}"), RulePolicy(rule)) / optimum[name] - 1 for name in names]
-        assert 100 * np.mean(excess) == pytest.approx(figure, abs=1.0), (group, rule)
+    return 100 * float(np.mean([played(load(f"jobshop/{n}"), policy) / optimum[n] - 1 for n in names]))
+
+
+@pytest.mark.parametrize(("rule", "group", "figure"), [c for c in CELLS if c[0] != "mopnr"])
+def test_excess_on_the_lawrence_instances(data_root: Callable[[str], Path], rule: str, group: str, figure: float):
+    """Only ties differ, which is worth less than a point. Most operations remaining ties all the time: see below."""
+    assert mean_excess(data_root, RulePolicy(rule), group) == pytest.approx(figure, abs=1.0)
+
+
+@pytest.mark.parametrize(("rule", "group", "figure"), CELLS)
+def test_published_figures_with_the_published_ties(
+    data_root: Callable[[str], Path], rule: str, group: str, figure: float
+):
+    """With the same ties the figures are the published ones to the last digit."""
+    assert mean_excess(data_root, PublishedTies(rule), group) == pytest.approx(figure, abs=0.051)
 
 
 def test_every_rule_by_hand():
@@ -133,10 +179,9 @@ def test_a_cap_bounds_the_work_in_process(storage: str, cap: int):
 
 def test_a_cap_pays_in_a_blocking_shop(data_root: Callable[[str], Path]):
     data_root("jobshop")
-    names = [f"la{i:02d}" for i in (*range(1, 6), *range(16, 21))]
-    table = [load(f"jobshop/{name}", storage="blocking") for name in names]
-    open_, capped = ([played(shop, RulePolicy("mwkr", cap)) for shop in table] for cap in (0, 4))
-    assert np.mean(capped) < np.mean(open_)
+    table = [load(f"jobshop/la{i:02d}", storage="blocking") for i in range(16, 21)]
+    mean = {cap: np.mean([played(shop, RulePolicy("mwkr", cap)) for shop in table]) for cap in (0, 3, 7)}
+    assert mean[7] < 0.95 * mean[0] < mean[3], "too tight a cap starves the machines"
 
 
 def test_without_swap_a_cap_of_one_cannot_deadlock():

@@ -52,7 +52,9 @@ def replayed(shop: JobShop, schedule: Schedule, world: Outages):
 
 def every_schedule(shop: JobShop, world: Outages) -> Iterator[Schedule]:
     """The earliest schedule of every combination of machine sequences that can be carried out."""
-    visits = [np.repeat(np.arange(shop.n_jobs), (shop.machines == m).sum(axis=1)).tolist() for m in range(shop.n_machines)]
+    visits = [
+        np.repeat(np.arange(shop.n_jobs), (shop.machines == m).sum(axis=1)).tolist() for m in range(shop.n_machines)
+    ]
     for sequences in itertools.product(*(sorted(set(itertools.permutations(v))) for v in visits)):
         try:
             yield Schedule.from_sequences(shop, sequences, world)
@@ -145,7 +147,9 @@ def test_sequences_start_from_a_running_state():
 
 # ---- tables and dicts --------------------------------------------------------------------------------------------------
 def test_to_frame_keeps_the_users_names():
-    shop = JobShop(machines=[[1], [0, 1]], durations=[[3], [2, 4]], job_names=["axle", "wheel"], machine_names=["saw", "mill"])
+    shop = JobShop(
+        machines=[[1], [0, 1]], durations=[[3], [2, 4]], job_names=["axle", "wheel"], machine_names=["saw", "mill"]
+    )
     frame = Schedule.from_sequences(shop, [[1], [0, 1]]).to_frame()
     assert frame.to_dict("list") == {
         "job": ["axle", "wheel", "wheel"],

@@ -58,7 +58,9 @@ def test_every_start_and_leave_agrees_with_simpy(shop, data, seed):
     rows = data.draw(calendars(shop.n_machines))
     planned = [row for row in rows if data.draw(st.booleans())]
     broken = [row for row in rows if row not in planned]
-    extra = np.array([[data.draw(st.integers(0, 4)) * (m >= 0) for m in row] for row in shop.machines.tolist()], np.int64)
+    extra = np.array(
+        [[data.draw(st.integers(0, 4)) * (m >= 0) for m in row] for row in shop.machines.tolist()], np.int64
+    )
     world = Outages(extra, np.array(broken, np.int64).reshape(-1, 3))
     compare(shop.replace(maintenance=planned), world, seed)
 
@@ -87,7 +89,11 @@ def test_exchanges_of_three_jobs_agree_with_simpy():
         compare(shop, shop.nominal(), seed)
     model = SimpyShop(shop, shop.nominal())
     model.run([0, 1, 2])  # both exchanges are single choices
-    assert [sorted(v for (j, k), v in model.start.items() if k == step) for step in range(3)] == [[0] * 3, [4] * 3, [7] * 3]
+    assert [sorted(v for (j, k), v in model.start.items() if k == step) for step in range(3)] == [
+        [0] * 3,
+        [4] * 3,
+        [7] * 3,
+    ]
 
 
 def test_deadlocks_agree_with_simpy():

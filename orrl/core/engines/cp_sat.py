@@ -55,7 +55,8 @@ class _Session(cp_model.CpSolverSolutionCallback):
 
     def on_solution_callback(self) -> None:
         """Called by CP-SAT at each better solution."""
-        self.tell(lambda: self.run.incumbent(self.objective_value, lambda: self.program.decode(self.value)))
+        value = _whole(self.program, self.objective_value)
+        self.tell(lambda: self.run.incumbent(value, lambda: self.program.decode(self.value)))
 
     def bounded(self, value: float) -> None:
         """Called by CP-SAT at each better bound."""
@@ -156,6 +157,11 @@ def _assign(parameters: Any, name: str, value: Any) -> None:
         setattr(parameters, name, value)
 
 
+def _whole(program: Program, objective: float) -> float:
+    """CP-SAT scales its objective back and forth, so whole numbers come with dust."""
+    return float(round(objective)) if program.integral_objective else float(objective)
+
+
 def _sharpen(program: Program, bound: float) -> float:
     if not program.integral_objective or not math.isfinite(bound):
         return bound
@@ -186,7 +192,7 @@ def _conclude(session: _Session, limits: set[str]) -> Outcome:
         return _unsolved(session, stop, message, meta)
     bound = _sharpen(program, engine.best_objective_bound)
     run.bound(bound)
-    solution, objective = program.decode(engine.value), float(engine.objective_value)
+    solution, objective = program.decode(engine.value), _whole(program, engine.objective_value)
     run.incumbent(objective, lambda: solution)
     if status == cp_model.OPTIMAL:
         proved = relative_gap(objective, bound) <= 1e-9

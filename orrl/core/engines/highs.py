@@ -185,8 +185,9 @@ def _collect(highs: Any, sense: Sense, mip: bool, integral: bool, best: list[Flo
 def conclude(program: Program, run: Run, found: Found, decode: Decode) -> Outcome:
     """Turn what HiGHS found into an `Outcome`; the two backends share it.
 
-    A program may have two optional attributes: ``objective_of(solution)``, its objective in exact arithmetic, and
-    ``assumption``, a sentence on what was cut off (such as a horizon), without which "infeasible" would claim too much.
+    A program may have these optional attributes: ``objective_of(solution)``, its objective in exact arithmetic;
+    ``fallback()``, a solution known beforehand, or None; ``assumption``, a sentence on what was cut off (such as a
+    horizon), without which "infeasible" would claim too much; ``relaxation_of``, what a relaxation's bound bounds.
     """
     status, kinds = found.status, highspy.HighsModelStatus
     text = f"HiGHS: {status.name.removeprefix('k')}"
@@ -203,6 +204,11 @@ def conclude(program: Program, run: Run, found: Found, decode: Decode) -> Outcom
     stop = run.why if status == kinds.kInterrupt else CLOSED.get(status, "failure")
     if found.values is None:
         known = stop != "failure"
+        start = getattr(program, "fallback", lambda: None)() if known else None
+        if start is not None:
+            value = float(program.objective_of(start))  # type: ignore[attr-defined]
+            run.incumbent(value, lambda: start)
+            return Outcome("feasible", stop, start, value, bound, message=f"{text}; its start is kept", meta=found.meta)
         return Outcome("no_solution" if known else "error", stop, bound=bound, message=text, meta=found.meta)
     solution = decode(found.values)
     objective = found.objective

@@ -2,7 +2,7 @@
 
 Rules (Panwalkar & Iskander 1977, Operations Research 25:45-61): shortest and longest processing time, most and least
 work remaining (the next operation included), most operations remaining, first in first out, earliest due date, random.
-Ties go to the smaller job number.
+Ties go to the job that came to its queue first, then to the smaller number.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def _dispatch(route, facts, row, job, mask, b, rule, cap, seeds):  # type: ignor
     jobs = job.shape[1]
     closed = cap > 0 and _in_shop(facts, row, job, b) >= cap
     for attempt in range(2):
-        best, chosen = np.inf, -1
+        best, since, chosen = np.inf, NEVER, -1
         for j in range(jobs):
             if not mask[b, j] or (closed and attempt == 0 and job[b, j, BEGUN] == 0):
                 continue
@@ -124,8 +124,8 @@ def _dispatch(route, facts, row, job, mask, b, rule, cap, seeds):  # type: ignor
                 value = float(x)
             else:
                 value = _priority(route, facts, row, job, b, j, rule)
-            if value < best:
-                best, chosen = value, j
+            if value < best or (value == best and job[b, j, READY] < since):
+                best, since, chosen = value, job[b, j, READY], j
         if chosen >= 0:
             return chosen
         if mask[b, jobs]:

@@ -17,6 +17,7 @@ from .plot_style import DOWN, INK, job_colours, new_axes, readable_on, tidy
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy.typing as npt
     from matplotlib.axes import Axes
 
     from .data import JobShop

@@ -38,7 +38,7 @@ def last_moment(problem: JobShop, scenario: Outages) -> int:
     work = np.where(problem.machines >= 0, problem.durations + scenario.extra, 0)
     clock, left = 0, serial_span(problem, work)
     for begin, end in sorted(w for own in down_windows(problem, scenario) for w in own):
-        if begin >= clock + left:
+        if begin > clock + left:  # at the very end an operation of no length may still have to start
             break
         left -= max(0, begin - clock)
         clock = max(clock, end)

@@ -157,7 +157,7 @@ class ShopCp(Program):
         windows = [
             (begin, end)
             for begin, end in self.calendar.windows[int(self.problem.machines[j, k])]
-            if self.earliest[j, k] < end and begin < self.horizon
+            if self.earliest[j, k] < end and begin <= self.horizon
         ]
         if not windows:
             self.length[j, k] = work

@@ -10,8 +10,9 @@ import numpy as np
 from ....core.errors import DataError
 from ....core.program import Program
 from ..schedule import Schedule
+from .horizon import first_schedule
 from .linear import Key, Linear, to_highs, to_pyomo
-from .timebounds import TimeBounds, refuse_windows, time_bounds
+from .timebounds import TimeBounds, refuse_windows, serial_span, time_bounds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,10 +32,11 @@ class ShopProgram(Program, ABC):
         The shop.
     scenario : Outages, optional
         Solve clairvoyantly for it; no outages by default.
-    horizon : float, optional
-        An objective that some schedule is known to reach; it tightens the model and cuts off worse schedules.
+    horizon : int, optional
+        Time by which everything is over, by default one that no sensible schedule exceeds.
     hint : Schedule, optional
-        A schedule to start from; its objective is a horizon.
+        A schedule to start from; by default the best of some quick insertions. Its objective tightens the model: worse
+        schedules are cut off.
     relax : bool
         Leave integrality out: the optimum is only a bound.
 
@@ -44,6 +46,8 @@ class ShopProgram(Program, ABC):
         Columns and rows, before they are rendered.
     bounds : TimeBounds
         Earliest and latest starts.
+    cutoff : float or None
+        Objective of the best schedule that the model was given.
     assumption : str
         What an infeasible model would mean, where the caller has cut schedules off.
     """
@@ -60,7 +64,7 @@ class ShopProgram(Program, ABC):
         problem: JobShop,
         scenario: Outages | None = None,
         *,
-        horizon: float | None = None,
+        horizon: int | None = None,
         hint: Schedule | None = None,
         relax: bool = False,
     ) -> None:
@@ -69,14 +73,14 @@ class ShopProgram(Program, ABC):
         refuse_windows(problem, self.scenario, self.form)
         self.relaxation = relax
         self.relaxation_of = f"the {self.form} LP relaxation"
-        self.horizon, self.span = horizon, 0
-        self.assumption = "" if horizon is None else f"no schedule has an objective of at most horizon={horizon:g}"
-        start = self._feasible(hint) if hint is not None else None
-        if start is not None and (horizon is None or self.objective_of(start) < horizon):
-            self.horizon = self.objective_of(start)
+        self.horizon = None if horizon is None else int(horizon)
+        self.assumption = "" if horizon is None else f"none is over by horizon={horizon}"
+        self.cutoff: float | None = None
+        self._start_from: Schedule | None = None
+        start = first_schedule(problem, self.scenario) if hint is None else self._feasible(hint)
+        if start is not None and self._in_time(start):
+            self.cutoff, self._start_from = self.objective_of(start), start
         self._build()
-        if start is not None:
-            self.encode(start)
 
     @abstractmethod
     def table(self) -> Linear:
@@ -99,29 +103,22 @@ class ShopProgram(Program, ABC):
         """The model's variable of a column, such as ``program.variable(("start", 0, 2))``."""
 
     @abstractmethod
-    def size(self) -> tuple[int, int]:
-        """Columns and rows of the model as it stands."""
+    def size(self) -> tuple[float, ...]:
+        """What tells a model that was changed by hand: its columns, rows and fixed values."""
 
     @abstractmethod
     def give(self, values: Mapping[Key, float], *, fix: bool) -> None:
         """Hand values to the model, as a start or fixed."""
 
     def _build(self) -> None:
-        self.bounds = time_bounds(self.problem, self.scenario, self.horizon, self.span)
+        self.bounds = time_bounds(self.problem, self.scenario, cutoff=self.cutoff, span=self.horizon)
         self.linear = self.table()
         if self.relaxation:
             self.linear = self.linear.relax()
         self.render()
+        if self._start_from is not None and self._fits(self._start_from) and not self.relaxation:
+            self.give(self.values(self._start_from), fix=False)
         self._built = self.size()
-
-    def _rebuild(self, horizon: float | None, span: int = 0) -> None:
-        if self.size() != self._built:
-            raise DataError(
-                "the model was extended by hand, so it cannot be built anew for another horizon: build it with "
-                "horizon= or hint= first and extend it then"
-            )
-        self.horizon, self.span = horizon, span
-        self._build()
 
     def objective_of(self, solution: Schedule) -> float:
         """Objective in whole numbers."""
@@ -135,9 +132,10 @@ class ShopProgram(Program, ABC):
         solution : Schedule
             A schedule of this shop.
         fix : bool
-            False: start from it, and tighten the horizon to its objective; one that is not feasible under this
-            program's scenario lends its machine sequences. True: fix starts and orders; a schedule beyond the horizon
-            gets the model built anew with a wider one.
+            False: start from it, and build the model anew where its objective makes it tighter; a schedule that is
+            not feasible under this program's scenario lends its machine sequences, and one that is worse than the
+            present start is left out. True: fix starts and orders; where they lie beyond the horizon the model is
+            built anew with a wider one.
 
         Raises
         ------
@@ -151,19 +149,45 @@ class ShopProgram(Program, ABC):
             return
         plan = self._feasible(solution)
         value = self.objective_of(plan)
-        if (self.horizon is None or value < self.horizon) and self.size() == self._built:
-            self._rebuild(value)
-        # a start that is worse than the horizon is worse than what is known already
-        if self._fits(plan) and not self.relaxation and (self.horizon is None or value <= self.horizon):
+        if (self.cutoff is not None and value > self.cutoff) or not self._in_time(plan):
+            return
+        self._start_from = plan
+        if self.size() == self._built:
+            self.cutoff = value
+            self._build()
+        elif self._fits(plan) and not self.relaxation:
             self.give(self.values(plan), fix=False)
 
     def _fix(self, plan: Schedule) -> None:
+        self._start_from = None  # no answer but this one
         if not self._fits(plan):
-            self._rebuild(None, plan.makespan)
+            if self.size() != self._built:
+                raise DataError(
+                    f"the schedule ends at {plan.makespan}, later than the model can say, and that was extended by "
+                    "hand: build it with a larger horizon= and extend it then"
+                )
+            work = self.bounds.work
+            self.cutoff, self.assumption = None, ""
+            self.horizon = max(serial_span(self.problem, work), plan.makespan)
+            self._build()
         if not self._fits(plan):
             broken = self.problem.evaluate(plan, self.scenario).violations
             raise DataError("the schedule cannot be fixed: " + "; ".join(broken[:3]))
-        self.give({key: x for key, x in self.values(plan).items() if key[0] in self.determined}, fix=True)
+        values = self.values(plan)
+        self.give({key: x for key, x in values.items() if key[0] in self.determined}, fix=True)
+        if not self.relaxation:
+            self.give(values, fix=False)
+        self._built = self.size()
+
+    def fallback(self) -> Schedule | None:
+        """The schedule that the model starts from: the answer if the solver finds none in time.
+
+        None where the model was changed by hand, since the schedule need not keep what was added.
+        """
+        return self._start_from if self.size() == self._built else None
+
+    def _in_time(self, schedule: Schedule) -> bool:
+        return self.horizon is None or schedule.makespan <= self.horizon
 
     def _feasible(self, schedule: Schedule) -> Schedule:
         """The schedule where it keeps every rule, else the earliest one with its sequences."""
@@ -205,9 +229,10 @@ class PyomoModel(ShopProgram):
         """The Pyomo variable of a column."""
         return self._variables[key]
 
-    def size(self) -> tuple[int, int]:
-        """Columns and rows."""
-        return self.model.nvariables(), self.model.nconstraints()
+    def size(self) -> tuple[float, ...]:
+        """Columns, rows, fixed variables."""
+        fixed = sum(v.fixed for v in self._variables.values())
+        return self.model.nvariables(), self.model.nconstraints(), fixed
 
     def give(self, values: Mapping[Key, float], *, fix: bool) -> None:
         """Set or fix values."""
@@ -236,9 +261,10 @@ class HighsModel(ShopProgram):
         """The column number."""
         return self._columns[key]
 
-    def size(self) -> tuple[int, int]:
-        """Columns and rows."""
-        return self.model.getNumCol(), self.model.getNumRow()
+    def size(self) -> tuple[float, ...]:
+        """Columns, rows, sum of the columns' bounds."""
+        lp = self.model.getLp()
+        return lp.num_col_, lp.num_row_, float(np.sum(lp.col_lower_) + np.sum(lp.col_upper_))
 
     def give(self, values: Mapping[Key, float], *, fix: bool) -> None:
         """Set a MIP start, or fix columns by their bounds."""

@@ -1,4 +1,4 @@
-"""Earliest and latest starts of every operation, from heads, tails and an upper bound of the objective."""
+"""Earliest and latest starts of every operation, from heads, tails and the objective of a schedule that is known."""
 
 from __future__ import annotations
 
@@ -58,7 +58,9 @@ def serial_span(problem: JobShop, work: IntArray) -> int:
     return begin + int(todo.sum())
 
 
-def time_bounds(problem: JobShop, scenario: Outages, horizon: float | None = None, span: int = 0) -> TimeBounds:
+def time_bounds(
+    problem: JobShop, scenario: Outages, *, cutoff: float | None = None, span: int | None = None
+) -> TimeBounds:
     """Starts that can occur in an optimal schedule.
 
     Parameters
@@ -67,23 +69,24 @@ def time_bounds(problem: JobShop, scenario: Outages, horizon: float | None = Non
         The shop; started operations keep their start, others begin no earlier than now.
     scenario : Outages
         Extra times.
-    horizon : float, optional
+    cutoff : float, optional
         An objective that some schedule is known to reach; a tighter one makes smaller programs.
-    span : int
-        Time by which everything is over, where that is to be later than `serial_span`.
+    span : int, optional
+        Time by which everything is over, `serial_span` by default.
 
     Raises
     ------
     DataError
-        The horizon lies below a bound that no schedule beats.
+        The span lies below a bound that no schedule beats.
     """
     work = np.where(problem.machines >= 0, problem.durations + scenario.extra, 0)
     earliest = _heads(problem, work)
     lengths = problem.n_operations
     done = np.array([earliest[j, n - 1] + work[j, n - 1] for j, n in enumerate(lengths)])
-    deadline = np.full(problem.n_jobs, max(serial_span(problem, work), span))
-    if horizon is not None:
-        deadline = np.minimum(deadline, _deadlines(problem, done, horizon))
+    end = serial_span(problem, work) if span is None else span
+    deadline = np.full(problem.n_jobs, end)
+    if cutoff is not None:
+        deadline = np.minimum(deadline, _deadlines(problem, done, cutoff))
     latest = np.full_like(earliest, -1)
     for j, n in enumerate(lengths):
         after = int(deadline[j])
@@ -92,13 +95,10 @@ def time_bounds(problem: JobShop, scenario: Outages, horizon: float | None = Non
             after = int(earliest[j, k]) if begun else after - int(work[j, k])
             latest[j, k] = after
             if after < earliest[j, k]:
-                raise DataError(
-                    f"horizon {horizon:g} is out of reach: {problem.job_names[j]} cannot end before {done[j]}; give "
-                    f"the {problem.objective.name} of a schedule that exists, or none"
-                )
+                raise DataError(f"horizon {end} is out of reach: {problem.job_names[j]} cannot end before {done[j]}")
     lower = max(int(done.max()), _machine_bound(problem, work, earliest))
-    if horizon is not None and problem.objective.name == "makespan" and horizon < lower:
-        raise DataError(f"horizon {horizon:g} is out of reach: no schedule is shorter than {lower}")
+    if end < lower:
+        raise DataError(f"horizon {end} is out of reach: no schedule is over before {lower}")
     return TimeBounds(work, earliest, latest, lower)
 
 
@@ -115,16 +115,16 @@ def _heads(problem: JobShop, work: IntArray) -> IntArray:
     return earliest
 
 
-def _deadlines(problem: JobShop, done: IntArray, horizon: float) -> IntArray:
-    """Latest completion (J,) of each job in a schedule whose objective is at most `horizon`."""
+def _deadlines(problem: JobShop, done: IntArray, cutoff: float) -> IntArray:
+    """Latest completion (J,) of each job in a schedule whose objective is at most `cutoff`."""
     if problem.objective.name == "makespan":
-        return np.full(len(done), int(horizon))
+        return np.full(len(done), int(cutoff))
     if problem.objective.name == "total_flow":
         flow = done - problem.release
-        return problem.release + int(horizon) - int(flow.sum()) + flow
+        return problem.release + int(cutoff) - int(flow.sum()) + flow
     assert problem.due is not None
     late = problem.weights * np.maximum(0, done - problem.due)
-    spare = int(horizon) - int(late.sum()) + late
+    spare = int(cutoff) - int(late.sum()) + late
     free = np.iinfo(np.int64).max // 4  # a job of weight 0 may be as late as it likes
     return np.where(problem.weights > 0, problem.due + spare // np.maximum(1, problem.weights), free)
 
