@@ -89,6 +89,13 @@ def compare(
         For a method that no problem knows.
     OrrlError
         For a method or a problem that is given twice.
+
+    Examples
+    --------
+    >>> import orrl
+    >>> table = orrl.compare(orrl.load("jobshop/ft06"), ["mwkr", "spt", "random"], time_limit=10, reference="mwkr")
+    >>> table.summary()["runs"].to_dict()
+    {'mwkr': 1, 'spt': 1, 'random': 1}
     """
     instances = [problems] if isinstance(problems, Problem) else list(problems)
     entries = as_entries(methods)

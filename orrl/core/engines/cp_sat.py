@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 from contextlib import ExitStack
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any
 
 from ortools.sat import sat_parameters_pb2
@@ -73,30 +73,26 @@ class _Session(cp_model.CpSolverSolutionCallback):
         self.engine.stop_search()
 
     def search(self) -> None:
-        """Solve; in a helper thread, so nothing may escape."""
-        try:
-            self.status = self.engine.solve(self.program.model, self)
-        except BaseException as error:  # raised again after the run
-            self.failure = self.failure or error
+        """Run the search to its end; Ctrl-C stops it, and a second one does not wait for it."""
+        over = Event()
 
-    def wait(self) -> None:
-        """Run the search to its end; Ctrl-C stops it, and the second one does not wait for it."""
-        thread = Thread(target=self.search, name="cp-sat", daemon=True)
-        thread.start()
+        def work() -> None:
+            try:
+                self.status = self.engine.solve(self.program.model, self)
+            except BaseException as error:  # raised again below
+                self.failure = self.failure or error
+            over.set()
+
+        Thread(target=work, name="cp-sat", daemon=True).start()
         try:
-            _join(thread)
+            while not over.wait(1.0):  # not Thread.join: an interrupted join takes the thread for finished
+                pass
         except KeyboardInterrupt:
             self.run.stopped = True
-            while thread.is_alive():  # a stop before the search has begun is not heard
+            while not over.wait(0.1):  # a stop before the search has begun is not heard
                 self.engine.stop_search()
-                thread.join(0.1)
         if self.failure is not None:
             raise self.failure
-
-
-def _join(thread: Thread) -> None:
-    while thread.is_alive():
-        thread.join(1.0)
 
 
 def drive(program: Program, run: Run, *, solver: str = "highs", options: Mapping[str, Any]) -> Outcome:
@@ -117,7 +113,7 @@ def drive(program: Program, run: Run, *, solver: str = "highs", options: Mapping
         if run.log is not None:
             log = run.log if hasattr(run.log, "write") else stack.enter_context(open(run.log, "a", encoding="utf-8"))
             engine.log_callback = lambda line: session.tell(lambda: log.write(line + "\n") < 0)
-        session.wait()
+        session.search()
     return _conclude(session, LIMITS & options.keys())
 
 
@@ -152,6 +148,8 @@ def _assign(parameters: Any, name: str, value: Any) -> None:
                 raise ValueError(f"give one of {', '.join(kind.values_by_name)}")
     if isinstance(value, list | tuple) or kind is not None:
         quote = '"' if FIELDS[name].type == FIELDS[name].TYPE_STRING else ""
+        if quote and not all(isinstance(word, str) for word in values):
+            raise ValueError("give strings")
         parameters.merge_text_format(" ".join(f"{name}: {quote}{word}{quote}" for word in values))
     else:
         setattr(parameters, name, value)
@@ -224,7 +222,7 @@ def _range_bound(model: Any) -> float | None:
         return None
     goal, least = model.objective, 0
     for index, factor in zip(goal.vars, goal.coeffs, strict=True):
-        domain = model.variables[index if index >= 0 else -index - 1].domain
+        domain = list(model.variables[index if index >= 0 else -index - 1].domain)
         sign = factor if index >= 0 else -factor
         least += sign * (domain[0] if sign > 0 else domain[-1])
     return float((least + goal.offset) * (goal.scaling_factor or 1.0))

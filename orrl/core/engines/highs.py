@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ..program import Program
     from ..run import Run
 
-__all__ = ["Found", "conclude", "drive", "finite", "open_log", "repairs", "round_bound", "run_highs"]
+__all__ = ["Found", "conclude", "drive", "finite", "keep_start", "open_log", "repairs", "round_bound", "run_highs"]
 
 FloatArray = npt.NDArray[np.float64]
 Decode = Callable[[FloatArray], Any]
@@ -203,13 +203,7 @@ def conclude(program: Program, run: Run, found: Found, decode: Decode) -> Outcom
         run.bound(bound)
     stop = run.why if status == kinds.kInterrupt else CLOSED.get(status, "failure")
     if found.values is None:
-        known = stop != "failure"
-        start = getattr(program, "fallback", lambda: None)() if known else None
-        if start is not None:
-            value = float(program.objective_of(start))  # type: ignore[attr-defined]
-            run.incumbent(value, lambda: start)
-            return Outcome("feasible", stop, start, value, bound, message=f"{text}; its start is kept", meta=found.meta)
-        return Outcome("no_solution" if known else "error", stop, bound=bound, message=text, meta=found.meta)
+        return keep_start(program, run, Outcome("no_solution", stop, bound=bound, message=text, meta=found.meta))
     solution = decode(found.values)
     objective = found.objective
     exact = getattr(program, "objective_of", None)
@@ -223,6 +217,20 @@ def conclude(program: Program, run: Run, found: Found, decode: Decode) -> Outcom
     if status == kinds.kOptimal:
         stop = "gap"
     return Outcome("feasible", stop, solution, objective, bound, message=text, meta=found.meta)
+
+
+def keep_start(program: Program, run: Run, outcome: Outcome) -> Outcome:
+    """Without a solution: the one known beforehand, where a limit came first; an error where nothing explains it."""
+    if outcome.stop == "failure":
+        outcome.status = "error"
+        return outcome
+    start = getattr(program, "fallback", lambda: None)()
+    if start is not None:
+        value = float(program.objective_of(start))  # type: ignore[attr-defined]
+        run.incumbent(value, lambda: start)
+        outcome.status, outcome.solution, outcome.objective = "feasible", start, value
+        outcome.message += "; its start is kept"
+    return outcome
 
 
 def _relaxed(program: Program, run: Run, found: Found, text: str) -> Outcome:

@@ -10,6 +10,7 @@ both. Another solver is a black box: its result is traced once, at the end.
 from __future__ import annotations
 
 import warnings
+from io import StringIO
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -17,17 +18,19 @@ import highspy
 import numpy as np
 import numpy.typing as npt
 import pyomo.environ as pyo
+from pyomo.common.log import LoggingIntercept
 from pyomo.common.tee import capture_output
 from pyomo.contrib.solver.solvers.highs import Highs as PersistentHighs
-from pyomo.opt import SolverStatus, TerminationCondition
+from pyomo.opt import TerminationCondition
+from pyomo.opt.solver import SystemCallSolver
 
 from ..errors import NotInstalledError, NotSupportedError, OrrlWarning
 from ..program import Outcome
 from ..types import relative_gap
-from .highs import SAME, conclude, finite, open_log, repairs, round_bound, run_highs
+from .highs import SAME, Found, conclude, finite, keep_start, open_log, repairs, round_bound, run_highs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from ..program import Program
     from ..run import Run
@@ -41,6 +44,7 @@ OPTIONS: dict[str, tuple[str | None, str | None, str | None, str | None]] = {
     "cplex": ("timelimit", "threads", "mipgap", "randomseed"),
     "glpk": ("tmlim", None, "mipgap", "seed"),
     "gurobi": ("TimeLimit", "Threads", "MIPGap", "Seed"),
+    "highs": ("time_limit", "threads", "mip_rel_gap", "random_seed"),
     "ipopt": ("max_wall_time", None, None, None),
     "mosek": ("MSK_DPAR_OPTIMIZER_MAX_TIME", "MSK_IPAR_NUM_THREADS", "MSK_DPAR_MIO_TOL_REL_GAP", "MSK_IPAR_MIO_SEED"),
     "scip": ("limits/time", None, "limits/gap", "randomization/randomseedshift"),
@@ -50,6 +54,10 @@ WHOLE = {"glpk", "cbc"}  # their time limit is a whole number of seconds
 LOCAL = {"asl", "conopt", "cyipopt", "ipopt", "knitro", "loqo", "minos", "snopt"}  # no proof, no integers
 
 
+class _Late(Exception):
+    """The time limit came while the model was being loaded."""
+
+
 class _Loaded(PersistentHighs):
     """Pyomo's persistent interface, used for what it is good at: keeping a HiGHS model up to date."""
 
@@ -57,14 +65,30 @@ class _Loaded(PersistentHighs):
         # fixed variables stay columns, so that fixing every variable leaves a model that can still be solved
         super().__init__(treat_fixed_vars_as_params=treat_fixed_vars_as_params)
 
-    def load(self, model: pyo.ConcreteModel) -> highspy.Highs:
-        """The HiGHS model of `model` as it stands now."""
+    def load(self, model: pyo.ConcreteModel, over: Callable[[], bool]) -> highspy.Highs:
+        """The HiGHS model of `model` as it stands now; `_Late` once `over` says so."""
+        self._over = over
         self._active_config = self.config
-        if model is not self._model:
-            self.set_instance(model)
-        else:
-            self.update()
+        try:
+            if model is not self._model:
+                self.set_instance(model)
+            else:
+                self.update()
+        except _Late:
+            self._model: Any = None  # half loaded: begin again next time
+            raise
         return self._solver_model
+
+    def _check_for_new_vars(self, variables: list[Any]) -> None:
+        """Called for every constraint."""
+        if self._over():
+            raise _Late
+        super()._check_for_new_vars(variables)
+
+    def _add_variables(self, variables: list[Any]) -> None:
+        """Called for every constraint, mostly with nothing."""
+        if variables:
+            super()._add_variables(variables)
 
     @property
     def columns(self) -> dict[int, int]:
@@ -104,7 +128,11 @@ def _persistent(program: Program, run: Run, options: Mapping[str, Any]) -> Outco
     if program not in _LOADED:
         _LOADED[program] = _Loaded()
     keeper = _LOADED[program]
-    highs = keeper.load(program.model)
+    try:
+        highs = keeper.load(program.model, lambda: run.over)
+    except _Late:
+        late = Found(highspy.HighsModelStatus.kInterrupt, meta={"engine": "Pyomo"})
+        return conclude(program, run, late, lambda values: None)
     columns = keeper.columns
     start = [(column, float(v.value)) for v, column in keeper.variables() if v.value is not None]
     if start and not program.relaxation:
@@ -134,8 +162,10 @@ def _load_duals(model: Any, keeper: _Loaded, highs: Any) -> None:
 
 
 def _by_name(program: Program, run: Run, solver: str, options: Mapping[str, Any]) -> Outcome:
-    opt = pyo.SolverFactory(solver)
-    if not opt.available(exception_flag=False):
+    with LoggingIntercept(StringIO(), "pyomo"):  # a name that nobody knows is logged with a traceback
+        opt = pyo.SolverFactory(solver)
+        found = opt.available(exception_flag=False)
+    if not found:
         raise NotInstalledError(
             f"Pyomo finds no solver {solver!r}: install it so that `pyomo help --solvers` lists it, or use "
             "solver='highs'"
@@ -146,7 +176,7 @@ def _by_name(program: Program, run: Run, solver: str, options: Mapping[str, Any]
         raise NotSupportedError(f"{solver} is a local solver for continuous models, and {program.form} has integers")
     if family == "highs":
         options = {**repairs(highspy.Highs().version()), **options}
-    arguments = _limits(opt, family, run, options)
+    arguments = _arguments(opt, model, family, run, options)
     with open_log(run.log) as log:
         if log is None:
             answer = opt.solve(model, load_solutions=False, **arguments)
@@ -156,32 +186,42 @@ def _by_name(program: Program, run: Run, solver: str, options: Mapping[str, Any]
     return _conclude_by_name(program, run, solver, answer, proves=family not in LOCAL)
 
 
-def _limits(opt: Any, family: str, run: Run, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Pass limits the way this interface wants them: a config object, or options by the solver's own names."""
-    names = OPTIONS.get(family, (None, None, None, None))
-    wanted = (run.deadline.remaining if run.deadline.limit is not None else None, run.threads, run.gap, run.seed)
-    config = getattr(opt, "config", None)
+def _arguments(opt: Any, model: Any, family: str, run: Run, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Pass limits the way this interface wants them: its own argument, a config object, or the solver's own options."""
+    time_name, *names = OPTIONS.get(family, (None, None, None, None))
     passed: dict[str, Any] = {}
-    for field, name, value in zip(("time_limit", "threads", "rel_gap", "seed"), names, wanted, strict=True):
-        if value is None:
-            continue
-        if config is not None and hasattr(config, field):
+    config = getattr(opt, "config", None)
+    for fields, name, value in zip(
+        (("threads",), ("rel_gap", "mip_gap"), ("seed",)), names, (run.threads, run.gap, run.seed), strict=True
+    ):
+        field = next((f for f in fields if hasattr(config, f)), None)
+        if field is not None:
             setattr(config, field, value)
         elif name is not None:
-            passed[name] = max(1, int(value)) if field == "time_limit" and family in WHOLE else value
-        elif field == "time_limit":
-            warnings.warn(
-                f"orrl does not know how to give Pyomo's {family!r} a time limit: it may run on; pass it in options=",
-                OrrlWarning,
-                stacklevel=5,
-            )
-    return {"options": {**passed, **options}}
+            passed[name] = value
+    arguments: dict[str, Any] = {}
+    if run.deadline.limit is not None:
+        limit = max(run.deadline.remaining, 0.01)
+        arguments["timelimit"] = max(1, int(limit)) if family in WHOLE else limit
+        # interfaces that run a program take that argument, and so do those with a config; the others want an option
+        if not isinstance(opt, SystemCallSolver) and config is None:
+            if time_name is None:
+                text = f"orrl does not know how to give Pyomo's {family!r} a time limit: it may run on; see options="
+                warnings.warn(text, OrrlWarning, stacklevel=6)
+            else:
+                passed[time_name] = limit
+    if opt.warm_start_capable() and any(v.value is not None for v in model.component_data_objects(pyo.Var)):
+        arguments["warmstart"] = True
+    return {**arguments, "options": {**passed, **options}}
 
 
 def _conclude_by_name(program: Program, run: Run, solver: str, answer: Any, proves: bool) -> Outcome:
     condition, meta = answer.solver.termination_condition, {"engine": f"Pyomo {solver}"}
     text = f"{solver}: {condition}"
     if condition == TerminationCondition.infeasible:
+        assumption = getattr(program, "assumption", "")
+        if assumption and not program.relaxation:
+            return Outcome("no_solution", "finished", message=f"no solution: {assumption}", meta=meta)
         return Outcome("infeasible" if proves else "no_solution", "finished", message=text, meta=meta)
     bound = None
     if proves:
@@ -191,13 +231,14 @@ def _conclude_by_name(program: Program, run: Run, solver: str, answer: Any, prov
     ended = condition in (TerminationCondition.optimal, TerminationCondition.locallyOptimal)
     stop = "time" if condition == TerminationCondition.maxTimeLimit or run.deadline.passed else "failure"
     if len(answer.solution) == 0:
-        failed = answer.solver.status not in (SolverStatus.ok, SolverStatus.warning, SolverStatus.aborted)
-        status: Any = "error" if failed and stop == "failure" else "no_solution"
-        return Outcome(status, stop, bound=bound, message=text, meta=meta)
-    program.model.solutions.load_from(answer)
+        return keep_start(program, run, Outcome("no_solution", stop, bound=bound, message=text, meta=meta))
+    with LoggingIntercept(StringIO(), "pyomo"):  # it warns of solutions from limits
+        program.model.solutions.load_from(answer)
     if program.relaxation:
         of = getattr(program, "relaxation_of", f"the {program.form} relaxation")
         value = float(pyo.value(program.objective_variable)) if ended and proves else None
+        if value is not None:
+            run.bound(value)
         return Outcome("no_solution", "finished" if ended else stop, bound=value, bound_of=of, message=text, meta=meta)
     solution = program.decode(pyo.value)
     exact = getattr(program, "objective_of", None)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ....core.errors import UnknownNameError
 
 if TYPE_CHECKING:
@@ -22,12 +24,20 @@ BUILDERS = {
     ("highspy", "disjunctive"): "disjunctive:DisjunctiveHighs",
 }
 
+MANY = 20_000
+
+
+def _pairs(problem: JobShop) -> int:
+    visits = np.bincount(problem.machines[problem.machines >= 0])
+    return int((visits * (visits - 1) // 2).sum())
+
 
 def forms(problem: JobShop) -> dict[str, tuple[str, ...]]:
     """Formulations per backend for this variant, the default first.
 
-    Machine calendars (maintenance, breakdowns) are said by CP-SAT alone, and only with ``mode="resume"``. A shop without
-    swap needs ranks along the arcs, which neither intervals nor time-indexed binaries carry.
+    Machine calendars (maintenance, breakdowns) are said by CP-SAT alone, and only with ``mode="resume"``. A shop
+    without swap needs ranks along the arcs, which neither intervals nor time-indexed binaries carry. Literals grow with
+    the square of the jobs: beyond `MANY` of them nothing is proved anyway, and intervals are built much sooner.
     """
     calendar = len(problem.maintenance) > 0 or problem.interruptions.law == "mtbf"
     if calendar and problem.interruptions.mode == "repeat":
@@ -36,6 +46,8 @@ def forms(problem: JobShop) -> dict[str, tuple[str, ...]]:
         cp: tuple[str, ...] = ("interval", "literal")
     else:
         cp = ("literal", "interval") if problem.swap else ("literal",)
+        if problem.swap and _pairs(problem) > MANY:
+            cp = ("interval", "literal")
     table = {"cp-sat": cp}
     if not calendar:
         indexed = ("disjunctive", "time-indexed") if problem.swap else ("disjunctive",)

@@ -174,7 +174,8 @@ class _Insertion:
         layers: list[dict[Gap, tuple[int, Gap]]] = []
         here: dict[Gap, tuple[int, Gap]] = {(0, EVER): (ready, (0, EVER))}  # where the job comes from
         for k in range(first, len(route)):
-            gaps, there = self._gaps(busy, route[k], ready), {}
+            gaps = self._gaps(busy, route[k], ready)
+            there: dict[Gap, tuple[int, Gap]] = {}
             for place, (arrived, _) in here.items():
                 free = arrived if k == first else self._finish(j, k - 1, arrived)
                 for gap in gaps:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LiteralCpSat"]
 
+MANY = 40_000  # literals and their negations
+
 
 class LiteralCpSat(ShopCp):
     """Literals and binary clauses; options are those of `ShopCp`."""
@@ -72,6 +74,8 @@ class LiteralCpSat(ShopCp):
                 self.model.add(self.rank[j, k] >= self.rank[j, k - 1] + 1)
 
     def _add_clauses(self) -> None:
+        if len(self.before) > MANY:  # two a pair; the clauses would be millions
+            return
         shift = 1 if self.problem.blocking else 0
         strict = self.problem.blocking and not self.problem.swap
         sums = np.concatenate([np.zeros((len(self.work), 1), np.int64), self.work.cumsum(axis=1)], axis=1)

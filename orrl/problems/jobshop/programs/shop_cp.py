@@ -97,12 +97,12 @@ class ShopCp(Program):
         for j, k in self.operations:
             if begun is not None and begun.start[j, k] >= 0:
                 at = int(begun.start[j, k])
-                self.start[j, k] = self.new_int(at, at, f"start_{j}_{k}", _start(j, k))
+                self.start[j, k] = self.new_int(at, at, f"start_{j}_{k}", _read_start(j, k))
                 self.length[j, k] = self.calendar.finish(j, k, at) - at
                 self.finish[j, k] = self.start[j, k] + self.length[j, k]
             else:
                 low = int(bounds.earliest[j, k])
-                self.start[j, k] = self.new_int(low, self.horizon, f"start_{j}_{k}", _start(j, k))
+                self.start[j, k] = self.new_int(low, self.horizon, f"start_{j}_{k}", _read_start(j, k))
                 self.finish[j, k] = self._finish(j, k)
         for j, k in self.operations:
             if k:
@@ -162,7 +162,7 @@ class ShopCp(Program):
         if not windows:
             self.length[j, k] = work
             return start + work
-        finish = self.new_int(0, self.horizon, f"finish_{j}_{k}", _finish(j, k))
+        finish = self.new_int(0, self.horizon, f"finish_{j}_{k}", _read_finish(j, k))
         spent = 0
         for begin, end in windows:
             spent += (end - begin) * self._across(j, k, begin, end, finish, start + work + spent)
@@ -258,9 +258,9 @@ class ShopCp(Program):
         return Schedule.realised(self.problem, start, self.scenario)
 
 
-def _start(j: int, k: int) -> Callable[[Schedule], int]:
+def _read_start(j: int, k: int) -> Callable[[Schedule], int]:
     return lambda schedule: int(schedule.start[j, k])
 
 
-def _finish(j: int, k: int) -> Callable[[Schedule], int]:
+def _read_finish(j: int, k: int) -> Callable[[Schedule], int]:
     return lambda schedule: int(schedule.finish[j, k])
