@@ -149,25 +149,25 @@ def test_bootstrap_resamples_scenarios_within_their_instance() -> None:
 
 def _coverage(*, paired: bool) -> float:
     """How often the interval holds the mean over all seeds and instances, 10 seeds by 40 instances."""
-    hits, trials = 0, 200
+    hits, trials = 0, 150
     for trial in range(trials):
         rng = np.random.default_rng([7, trial])
         hard = rng.normal(0, 1.0, (1, 40))  # hardness of the instance, shared by both methods
         first = hard + rng.normal(0, 0.3, (10, 1)) + rng.normal(0, 0.3, (10, 40)) + 1.0
         if paired:
             second = hard + rng.normal(0, 0.1, (10, 40)) + rng.normal(0, 0.2, (1, 40))
-            _, interval = s.paired_difference(first, second, reps=400, seed=trial)
+            _, interval = s.paired_difference(first, second, reps=300, seed=trial)
         else:
-            interval = s.crossed_bootstrap(first, reps=400, seed=trial)
+            interval = s.crossed_bootstrap(first, reps=300, seed=trial)
         assert interval is not None
         hits += interval[0] <= 1.0 <= interval[1]
     return hits / trials
 
 
 def test_simulated_coverage() -> None:
-    # nominal 95%; 200 trials have a standard error of 1.5 points; few seeds cost a little, crossing gives some back
-    assert 0.89 <= _coverage(paired=False) <= 0.99
-    assert 0.89 <= _coverage(paired=True) <= 0.99
+    # nominal 95%; 150 trials have a standard error of 1.8 points; few seeds cost a little, crossing gives some back
+    assert 0.88 <= _coverage(paired=False) <= 0.99
+    assert 0.88 <= _coverage(paired=True) <= 0.99
 
 
 def test_pairing_halves_the_interval() -> None:

@@ -32,23 +32,23 @@ def test_the_first_limit_ends_it():
     clock = Budget(steps=100, iterations=10).start()
     assert clock.fraction(steps=50, iterations=2) == 0.5
     assert clock.fraction(steps=50, iterations=8) == 0.8
-    assert not clock.spent(steps=99, iterations=9)
-    assert clock.spent(steps=100)
-    assert clock.spent(iterations=10)
+    assert not clock.over(steps=99, iterations=9)
+    assert clock.over(steps=100)
+    assert clock.over(iterations=10)
 
 
 def test_wall_and_processor_time_run():
     clock = Budget(seconds=0.05, cpu_seconds=1000).start()
-    assert not clock.spent()
+    assert not clock.over()
     time.sleep(0.06)
-    assert clock.spent()
+    assert clock.over()
     assert clock.seconds >= 0.06
     assert clock.cpu_seconds < 0.05, "sleeping uses no processor"
     busy = Budget(cpu_seconds=0.02).start()
     until = time.process_time() + 0.03
     while time.process_time() < until:
         pass
-    assert busy.spent()
+    assert busy.over()
 
 
 def test_a_deadline():

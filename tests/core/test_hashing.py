@@ -69,7 +69,7 @@ def test_not_a_number_has_one_form():
 
 
 def test_a_type_without_a_form_is_an_error():
-    with pytest.raises(TypeError, match="no canonical bytes for function; give numbers"):
+    with pytest.raises(TypeError, match="no canonical bytes for function: give numbers"):
         canonical_bytes([1, lambda: 2])
     with pytest.raises(TypeError, match="no canonical bytes for type"):
         canonical_bytes(Point)

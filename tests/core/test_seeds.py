@@ -17,16 +17,13 @@ def test_equal_arguments_give_equal_draws():
 
 def test_the_streams_are_the_same_on_every_machine():
     """Stored results refer to them: a change here changes every experiment."""
-    assert stream(0, "jobshop", "train").integers(0, 1000, 6).tolist() == [606, 276, 907, 784, 465, 155]
-    assert spawn_seeds(0, 2, "scenario") == [5188225062653640417, 1853226034104180379]
+    assert stream(0, "jobshop", "train").integers(0, 1000, 6).tolist() == [878, 84, 831, 161, 658, 67]
+    assert spawn_seeds(0, 2, "scenario") == [2918451805273640338, 446760307938942029]
 
 
 def test_other_names_and_seeds_give_other_draws():
-    first = {
-        float(stream(*args).random())
-        for args in [(0,), (1,), (0, "a"), (0, "b"), (0, "a", "b"), (0, "ab"), (0, 1), (0, "a", 0)]
-    }
-    assert len(first) == 8
+    names = [(0,), (1,), (0, "a"), (0, "b"), (0, "a", "b"), (0, "b", "a"), (0, "ab"), (0, 1), (0, "a", 1)]
+    assert len({float(stream(*args).random()) for args in names}) == len(names)
     one, two = stream(0, "train").random(4000), stream(0, "test").random(4000)
     assert abs(stats.pearsonr(one, two).statistic) < 0.06
 

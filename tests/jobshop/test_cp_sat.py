@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-RANDOM = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+RANDOM = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+)
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +115,7 @@ def agree(problem: JobShop, world: Outages) -> None:
 
 def refuses(problem: JobShop, world: Outages) -> bool:
     """Calendars with mode="repeat" have no program."""
-    calendar = len(problem.maintenance) > 0 or len(world.windows) > 0
+    calendar = not problem.forms() or len(world.windows) > 0
     return problem.interruptions.mode == "repeat" and calendar
 
 
@@ -303,7 +305,7 @@ def test_start_is_not_the_answer_where_rows_were_added(shop: Callable[..., JobSh
 
 def test_horizon_that_is_too_short() -> None:
     problem = JobShop(machines=[[0, 1], [1, 0]], durations=[[3, 4], [5, 6]])
-    with pytest.raises(DataError, match="no schedule is over before 11"):
+    with pytest.raises(DataError, match="horizon 10 is out of reach"):
         problem.program(backend="cp-sat", horizon=10)
     blocking = problem.replace(storage="blocking", swap=False)
     outcome = blocking.program(backend="cp-sat", horizon=17).solve(threads=1)

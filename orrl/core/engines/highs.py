@@ -10,65 +10,25 @@ programs optimal (HiGHS issue 3073, "singleton column stuffing"; neither 1.13.1 
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TextIO
 
 import highspy
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import OrrlError
-from ..program import Outcome
-from ..types import Sense, relative_gap
+from .highs_found import SAME, Found, conclude, finite, round_bound
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable, Iterator, Mapping
 
-    from ..program import Program
+    from ..program import Outcome, Program
     from ..run import Run
+    from ..types import Sense
+    from .highs_found import Decode, FloatArray
 
-__all__ = ["Found", "conclude", "drive", "finite", "keep_start", "open_log", "repairs", "round_bound", "run_highs"]
-
-FloatArray = npt.NDArray[np.float64]
-Decode = Callable[[FloatArray], Any]
-
-# two numbers closer than this are one number: HiGHS's own feasibility tolerance
-SAME = 1e-6
-CLOSED = {
-    highspy.HighsModelStatus.kTimeLimit: "time",
-    highspy.HighsModelStatus.kIterationLimit: "iterations",
-    highspy.HighsModelStatus.kSolutionLimit: "iterations",
-    highspy.HighsModelStatus.kObjectiveTarget: "iterations",
-    highspy.HighsModelStatus.kObjectiveBound: "iterations",
-}
-
-
-@dataclass(slots=True)
-class Found:
-    """What one run of HiGHS left behind.
-
-    Parameters
-    ----------
-    status : highspy.HighsModelStatus
-        Its verdict.
-    values : (columns,) float or None
-        Best solution, also at a limit.
-    objective : float or None
-        HiGHS's value of it.
-    bound : float or None
-        Proven bound, also without a solution.
-    meta : dict
-        Counts.
-    """
-
-    status: Any
-    values: FloatArray | None = None
-    objective: float | None = None
-    bound: float | None = None
-    meta: dict[str, Any] = field(default_factory=dict)
+__all__ = ["drive", "open_log", "repairs", "run_highs"]
 
 
 def drive(program: Program, run: Run, *, solver: str = "highs", options: Mapping[str, Any]) -> Outcome:
@@ -114,6 +74,9 @@ def run_highs(highs: Any, program: Program, run: Run, options: Mapping[str, Any]
             try:
                 if failure or action(event):
                     event.interrupt()
+            except KeyboardInterrupt:  # Ctrl-C ends the search and returns the incumbent
+                run.stopped = True
+                event.interrupt()
             except BaseException as error:  # raised again below
                 failure.append(error)
                 event.interrupt()
@@ -143,16 +106,33 @@ def run_highs(highs: Any, program: Program, run: Run, options: Mapping[str, Any]
         highspy.Highs.resetGlobalScheduler(True)
         try:
             code = highs.run()
+        except KeyboardInterrupt:  # it came between two lines of highspy's own
+            run.stopped, code = True, None
         finally:
             highspy.Highs.resetGlobalScheduler(True)  # whoever runs HiGHS next in this thread may choose its threads
     if failure:
         raise failure[0]
+    if code is None:
+        return _cut_short(highs, best, run.trace.bound)
     status = highs.getModelStatus()
     if status == highspy.HighsModelStatus.kModelEmpty:
         return _empty(highs.getLp())
     if code == highspy.HighsStatus.kError:
         raise OrrlError(f"HiGHS cannot run this model (model status {highs.modelStatusToString(status)})")
     return _collect(highs, program.sense, mip, integral, best, status)
+
+
+def _cut_short(highs: Any, best: list[FloatArray], bound: float | None) -> Found:
+    """After an exception the model's own records cannot be trusted: take what was heard."""
+    found = Found(highspy.HighsModelStatus.kInterrupt, bound=bound, meta={"engine": f"HiGHS {highs.version()}"})
+    if best:
+        found.values, found.objective = best[0], _worth(highs, best[0])
+    return found
+
+
+def _worth(highs: Any, values: FloatArray) -> float:
+    lp = highs.getLp()
+    return float(lp.offset_ + np.dot(lp.col_cost_, values))
 
 
 def _empty(lp: Any) -> Found:
@@ -171,8 +151,7 @@ def _collect(highs: Any, sense: Sense, mip: bool, integral: bool, best: list[Flo
         found.values = np.array(highs.getSolution().col_value, dtype=np.float64)
         found.objective = float(info.objective_function_value)
     elif best:
-        found.values = best[0]
-        found.objective = float(highs.getLp().offset_ + np.dot(highs.getLp().col_cost_, best[0]))
+        found.values, found.objective = best[0], _worth(highs, best[0])
     if status == highspy.HighsModelStatus.kInfeasible:
         return found
     if mip:
@@ -180,71 +159,6 @@ def _collect(highs: Any, sense: Sense, mip: bool, integral: bool, best: list[Flo
     elif status == highspy.HighsModelStatus.kOptimal:
         found.bound = found.objective
     return found
-
-
-def conclude(program: Program, run: Run, found: Found, decode: Decode) -> Outcome:
-    """Turn what HiGHS found into an `Outcome`; the two backends share it.
-
-    A program may have these optional attributes: ``objective_of(solution)``, its objective in exact arithmetic;
-    ``fallback()``, a solution known beforehand, or None; ``assumption``, a sentence on what was cut off (such as a
-    horizon), without which "infeasible" would claim too much; ``relaxation_of``, what a relaxation's bound bounds.
-    """
-    status, kinds = found.status, highspy.HighsModelStatus
-    text = f"HiGHS: {status.name.removeprefix('k')}"
-    if program.relaxation:
-        return _relaxed(program, run, found, text)
-    if status == kinds.kInfeasible and found.values is None:
-        assumption = getattr(program, "assumption", "")
-        if assumption:
-            return Outcome("no_solution", "finished", message=f"no solution: {assumption}", meta=found.meta)
-        return Outcome("infeasible", "finished", message=text, meta=found.meta)
-    bound = found.bound
-    if bound is not None:
-        run.bound(bound)
-    stop = run.why if status == kinds.kInterrupt else CLOSED.get(status, "failure")
-    if found.values is None:
-        return keep_start(program, run, Outcome("no_solution", stop, bound=bound, message=text, meta=found.meta))
-    solution = decode(found.values)
-    objective = found.objective
-    exact = getattr(program, "objective_of", None)
-    if exact is not None:
-        objective = float(exact(solution))
-    assert objective is not None
-    run.incumbent(objective, lambda: solution)
-    proved = bound is not None and relative_gap(objective, bound) <= SAME
-    if proved:
-        return Outcome("optimal", "optimal", solution, objective, bound, message=text, meta=found.meta)
-    if status == kinds.kOptimal:
-        stop = "gap"
-    return Outcome("feasible", stop, solution, objective, bound, message=text, meta=found.meta)
-
-
-def keep_start(program: Program, run: Run, outcome: Outcome) -> Outcome:
-    """Without a solution: the one known beforehand, where a limit came first; an error where nothing explains it."""
-    if outcome.stop == "failure":
-        outcome.status = "error"
-        return outcome
-    start = getattr(program, "fallback", lambda: None)()
-    if start is not None:
-        value = float(program.objective_of(start))  # type: ignore[attr-defined]
-        run.incumbent(value, lambda: start)
-        outcome.status, outcome.solution, outcome.objective = "feasible", start, value
-        outcome.message += "; its start is kept"
-    return outcome
-
-
-def _relaxed(program: Program, run: Run, found: Found, text: str) -> Outcome:
-    """A relaxation gives a bound and no solution; an infeasible one proves the problem infeasible."""
-    kinds = highspy.HighsModelStatus
-    of = getattr(program, "relaxation_of", f"the {program.form} relaxation")
-    if found.status == kinds.kInfeasible:
-        return Outcome("infeasible", "finished", message=f"{text} ({of})", meta=found.meta)
-    if found.bound is not None:
-        run.bound(found.bound)
-    ended = "finished" if found.status == kinds.kOptimal else CLOSED.get(found.status, "failure")
-    stop = run.why if found.status == kinds.kInterrupt else ended
-    status: Any = "error" if stop == "failure" else "no_solution"
-    return Outcome(status, stop, bound=found.bound, bound_of=of, message=f"{text}: {of}", meta=found.meta)
 
 
 def repairs(version: str) -> dict[str, Any]:
@@ -286,15 +200,3 @@ def open_log(log: str | os.PathLike[str] | TextIO | None) -> Iterator[TextIO | N
         return
     with open(log, "a", encoding="utf-8") as stream:
         yield stream
-
-
-def finite(value: float) -> float | None:
-    """None for the infinities (1e30 and beyond) and not-a-number that mean "unknown"."""
-    return float(value) if math.isfinite(value) and abs(value) < 1e30 else None
-
-
-def round_bound(bound: float | None, sense: Sense, integral: bool) -> float | None:
-    """Sharpen the bound of a whole-number objective."""
-    if bound is None or not integral:
-        return bound
-    return float(math.ceil(bound - SAME) if sense == "min" else math.floor(bound + SAME))

@@ -27,7 +27,8 @@ from pyomo.opt.solver import SystemCallSolver
 from ..errors import NotInstalledError, NotSupportedError, OrrlWarning
 from ..program import Outcome
 from ..types import relative_gap
-from .highs import SAME, Found, conclude, finite, keep_start, open_log, repairs, round_bound, run_highs
+from .highs import open_log, repairs, run_highs
+from .highs_found import SAME, Found, conclude, finite, keep_start, round_bound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -87,8 +87,6 @@ class ShopCp(Program):
         problem, begun = self.problem, self.problem.state
         bounds = time_bounds(problem, self.scenario, span=self.horizon)
         self.work, self.earliest, self.lower = bounds.work, bounds.earliest, bounds.lower
-        if self.horizon < self.lower:
-            raise DataError(f"horizon {self.horizon} is out of reach: no schedule is over before {self.lower}")
         self.operations = [(j, k) for j, n in enumerate(problem.n_operations.tolist()) for k in range(n)]
         self._readers: list[tuple[Any, Callable[[Schedule], int]]] = []
         self.start: dict[Operation, Any] = {}

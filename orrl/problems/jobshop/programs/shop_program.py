@@ -39,6 +39,8 @@ class ShopProgram(Program, ABC):
         schedules are cut off.
     relax : bool
         Leave integrality out: the optimum is only a bound.
+    cut : bool
+        False keeps schedules that are worse than the start, which rows added by hand or another objective may need.
 
     Attributes
     ----------
@@ -46,10 +48,8 @@ class ShopProgram(Program, ABC):
         Columns and rows, before they are rendered.
     bounds : TimeBounds
         Earliest and latest starts.
-    cutoff : float or None
-        Objective of the best schedule that the model was given.
-    assumption : str
-        What an infeasible model would mean, where the caller has cut schedules off.
+    cutoff : float
+        Schedules with a worse objective are not in the model; infinity where none was cut off.
     """
 
     sense = "min"
@@ -67,6 +67,7 @@ class ShopProgram(Program, ABC):
         horizon: int | None = None,
         hint: Schedule | None = None,
         relax: bool = False,
+        cut: bool = True,
     ) -> None:
         self.problem = problem
         self.scenario = problem.nominal() if scenario is None else scenario
@@ -74,12 +75,12 @@ class ShopProgram(Program, ABC):
         self.relaxation = relax
         self.relaxation_of = f"the {self.form} LP relaxation"
         self.horizon = None if horizon is None else int(horizon)
-        self.assumption = "" if horizon is None else f"none is over by horizon={horizon}"
-        self.cutoff: float | None = None
+        self.cut, self.cutoff = cut, np.inf
         self._start_from: Schedule | None = None
         start = first_schedule(problem, self.scenario) if hint is None else self._feasible(hint)
         if start is not None and self._in_time(start):
-            self.cutoff, self._start_from = self.objective_of(start), start
+            self._start_from = start
+            self.cutoff = self.objective_of(start) if cut else np.inf
         self._build()
 
     @abstractmethod
@@ -149,10 +150,11 @@ class ShopProgram(Program, ABC):
             return
         plan = self._feasible(solution)
         value = self.objective_of(plan)
-        if (self.cutoff is not None and value > self.cutoff) or not self._in_time(plan):
+        known = np.inf if self._start_from is None else self.objective_of(self._start_from)
+        if value > min(known, self.cutoff) or not self._in_time(plan):
             return
         self._start_from = plan
-        if self.size() == self._built:
+        if self.cut and self.size() == self._built:
             self.cutoff = value
             self._build()
         elif self._fits(plan) and not self.relaxation:
@@ -167,7 +169,7 @@ class ShopProgram(Program, ABC):
                     "hand: build it with a larger horizon= and extend it then"
                 )
             work = self.bounds.work
-            self.cutoff, self.assumption = None, ""
+            self.cutoff = np.inf
             self.horizon = max(serial_span(self.problem, work), plan.makespan)
             self._build()
         if not self._fits(plan):
@@ -178,6 +180,18 @@ class ShopProgram(Program, ABC):
         if not self.relaxation:
             self.give(values, fix=False)
         self._built = self.size()
+
+    @property
+    def assumption(self) -> str:
+        """What an infeasible model means, where it does not mean that the problem is infeasible."""
+        if self.horizon is not None:
+            return f"none is over by horizon={self.horizon}"
+        if self.cutoff < np.inf and self.size() != self._built:
+            return (
+                f"none has an objective of at most {self.cutoff:g}, and the model was built to find no worse; for rows "
+                "that exclude such schedules build it with cut=False"
+            )
+        return ""
 
     def fallback(self) -> Schedule | None:
         """The schedule that the model starts from: the answer if the solver finds none in time.

@@ -58,9 +58,7 @@ def serial_span(problem: JobShop, work: IntArray) -> int:
     return begin + int(todo.sum())
 
 
-def time_bounds(
-    problem: JobShop, scenario: Outages, *, cutoff: float | None = None, span: int | None = None
-) -> TimeBounds:
+def time_bounds(problem: JobShop, scenario: Outages, *, cutoff: float = np.inf, span: int | None = None) -> TimeBounds:
     """Starts that can occur in an optimal schedule.
 
     Parameters
@@ -69,8 +67,8 @@ def time_bounds(
         The shop; started operations keep their start, others begin no earlier than now.
     scenario : Outages
         Extra times.
-    cutoff : float, optional
-        An objective that some schedule is known to reach; a tighter one makes smaller programs.
+    cutoff : float
+        Schedules with a worse objective do not matter; a tighter one makes smaller programs.
     span : int, optional
         Time by which everything is over, `serial_span` by default.
 
@@ -85,7 +83,7 @@ def time_bounds(
     done = np.array([earliest[j, n - 1] + work[j, n - 1] for j, n in enumerate(lengths)])
     end = serial_span(problem, work) if span is None else span
     deadline = np.full(problem.n_jobs, end)
-    if cutoff is not None:
+    if cutoff < np.inf:
         deadline = np.minimum(deadline, _deadlines(problem, done, cutoff))
     latest = np.full_like(earliest, -1)
     for j, n in enumerate(lengths):
