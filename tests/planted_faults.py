@@ -93,6 +93,13 @@ class Crashing(InventoryMilp):
         raise KeyError("order")
 
 
+class CannotTakeAPlan(InventoryMilp):
+    """A solution cannot be written into it."""
+
+    def encode(self, solution: Plan, *, fix: bool = False) -> None:
+        raise AttributeError("no column named sales")
+
+
 class OneActionShort(Inventory):
     def actions(self, solution: Plan, scenario: Demand) -> Any:
         return super().actions(solution, scenario)[:-1]

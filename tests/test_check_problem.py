@@ -54,6 +54,11 @@ def test_random_inventories_pass(seed: int) -> None:
 FAULTS: list[tuple[int, type[Inventory], str]] = [
     (1, planted.with_kernel(planted.FreeStorage), r"fixed in pyomo/milp is worth \S+, the episode's rewards say"),
     (1, planted.with_program(planted.OrdersEverySecondPeriod), "is infeasible: it should be feasible with"),
+    (
+        1,
+        planted.with_program(planted.CannotTakeAPlan),
+        "fixed in pyomo/milp raises AttributeError: no column named sales",
+    ),
     (2, planted.OrdersAPeriodLate, r"pyomo/milp in scenario \d is worth \S+, its replay in the kernel returns"),
     (2, planted.with_program(planted.Crashing), "pyomo/milp in scenario 0 cannot be solved: KeyError: 'order'"),
     (2, planted.OneActionShort, "all 5 actions are played and the episode goes on"),

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from ..core.capabilities import HasKernel, HasTabular
-from ..core.errors import NotSupportedError, OrrlError
+from ..core.errors import NotInstalledError, NotSupportedError, OrrlError
 from ..core.tables import policy_value
 from .lab import Answer, Episode, Lab, NotApplicable
 from .players import Script
@@ -54,14 +54,17 @@ def _sample(lab: Lab) -> list[Episode]:
 
 
 def _fixed(lab: Lab, backend: str, form: str, episode: Episode, solution: object) -> bool:
-    program = lab.build(backend, form, episode.world)
+    value, place = episode.trajectory.value, f"{episode}, fixed in {backend}/{form}"
     try:
+        program = lab.build(backend, form, episode.world)
         program.encode(solution, fix=True)
-    except NotSupportedError as error:
+        outcome = lab.solve(program)
+    except (NotSupportedError, NotInstalledError) as error:
         lab.note(f"{backend}/{form}: {error}")
         return False
-    outcome = lab.solve(program)
-    value, place = episode.trajectory.value, f"{episode}, fixed in {backend}/{form}"
+    except Exception as error:  # one broken program must not hide the others
+        lab.fail(f"{place} raises {type(error).__name__}: {error}")
+        return False
     assumed = getattr(program, "assumption", "")
     if outcome.stop == "time" and outcome.objective is None:
         lab.note(f"{backend}/{form}: no answer within {lab.time_limit:g} s")
@@ -259,7 +262,7 @@ def perfect_information_wins(lab: Lab) -> str:
         if best is None or not rivals:
             continue
         compared += len(rivals)
-        headroom.append(min(lab.problem.objective.sign * (best - e.trajectory.value) for e in rivals))
+        headroom.append(min(lab.problem.objective.sign * (best - e.trajectory.value) for e in rivals) + 0.0)
         for episode in rivals:
             value = episode.trajectory.value
             if lab.beats(value, best):

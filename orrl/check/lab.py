@@ -269,7 +269,7 @@ class Lab:
     def answers(self) -> list[Answer]:
         """Answers of the programs."""
         for text in self.crashed:
-            self.notes[f"{text.partition(' cannot')[0]} cannot be solved, see point 2"] = 1
+            self.notes[f"{text.partition(' ')[0]} cannot be solved, see point 2"] = 1
         if not self._solved[0]:
             raise NotApplicable(f"no program could be solved: {self.reasons()}")
         return self._solved[0]

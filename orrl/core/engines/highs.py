@@ -10,6 +10,7 @@ programs optimal (HiGHS issue 3073, "singleton column stuffing"; neither 1.13.1 
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -20,7 +21,6 @@ from ..errors import OrrlError
 from .highs_found import SAME, Found, conclude, finite, round_bound
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Iterator, Mapping
 
     from ..program import Outcome, Program
@@ -170,6 +170,7 @@ def _set_options(highs: Any, run: Run, options: Mapping[str, Any]) -> None:
     given: dict[str, Any] = {
         "output_flag": run.log is not None,
         "log_to_console": False,
+        "log_file": "" if run.log is None else os.devnull,  # before 1.14 the callback is silent without a file
         "threads": run.threads,
         "random_seed": run.seed % (2**31 - 1),
         "time_limit": run.deadline.remaining,

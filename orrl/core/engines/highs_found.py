@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     FloatArray = npt.NDArray[np.float64]
     Decode = Callable[[FloatArray], Any]
 
-__all__ = ["SAME", "Found", "conclude", "finite", "keep_start", "round_bound"]
+__all__ = ["SAME", "Found", "conclude", "finite", "infeasible", "keep_start", "meets", "round_bound"]
 
 # two numbers closer than this are one number: HiGHS's own feasibility tolerance
 SAME = 1e-6
@@ -71,13 +71,12 @@ def conclude(program: Program, run: Run, found: Found, decode: Decode) -> Outcom
     """
     status, kinds = found.status, highspy.HighsModelStatus
     text = f"HiGHS: {status.name.removeprefix('k')}"
+    if status in (kinds.kUnbounded, kinds.kUnboundedOrInfeasible):
+        return Outcome("error", "failure", message=f"{text}: a row or a bound is missing", meta=found.meta)
     if program.relaxation:
         return _relaxed(program, run, found, text)
     if status == kinds.kInfeasible and found.values is None:
-        assumption = getattr(program, "assumption", "")
-        if assumption:
-            return Outcome("no_solution", "finished", message=f"no solution: {assumption}", meta=found.meta)
-        return Outcome("infeasible", "finished", message=text, meta=found.meta)
+        return infeasible(program, text, found.meta)
     bound = found.bound
     if bound is not None:
         run.bound(bound)
@@ -91,12 +90,24 @@ def conclude(program: Program, run: Run, found: Found, decode: Decode) -> Outcom
         objective = float(exact(solution))
     assert objective is not None
     run.incumbent(objective, lambda: solution)
-    proved = bound is not None and relative_gap(objective, bound) <= SAME
-    if proved:
+    if meets(objective, bound):
         return Outcome("optimal", "optimal", solution, objective, bound, message=text, meta=found.meta)
     if status == kinds.kOptimal:
         stop = "gap"
     return Outcome("feasible", stop, solution, objective, bound, message=text, meta=found.meta)
+
+
+def meets(objective: float, bound: float | None) -> bool:
+    """Whether a bound proves an objective, within the solver's tolerance."""
+    return bound is not None and (abs(objective - bound) <= SAME or relative_gap(objective, bound) <= SAME)
+
+
+def infeasible(program: Program, text: str, meta: dict[str, Any]) -> Outcome:
+    """An infeasible model, which says something of the problem only where nothing was cut off."""
+    assumption = getattr(program, "assumption", "")
+    if assumption:
+        return Outcome("no_solution", "finished", message=f"no solution: {assumption}", meta=meta)
+    return Outcome("infeasible", "finished", message=text, meta=meta)
 
 
 def keep_start(program: Program, run: Run, outcome: Outcome) -> Outcome:
@@ -118,7 +129,7 @@ def _relaxed(program: Program, run: Run, found: Found, text: str) -> Outcome:
     kinds = highspy.HighsModelStatus
     of = getattr(program, "relaxation_of", f"the {program.form} relaxation")
     if found.status == kinds.kInfeasible:
-        return Outcome("infeasible", "finished", message=f"{text} ({of})", meta=found.meta)
+        return infeasible(program, f"{text} ({of})", found.meta)
     if found.bound is not None:
         run.bound(found.bound)
     ended = "finished" if found.status == kinds.kOptimal else CLOSED.get(found.status, "failure")

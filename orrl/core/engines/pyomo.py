@@ -26,9 +26,8 @@ from pyomo.opt.solver import SystemCallSolver
 
 from ..errors import NotInstalledError, NotSupportedError, OrrlWarning
 from ..program import Outcome
-from ..types import relative_gap
 from .highs import open_log, repairs, run_highs
-from .highs_found import SAME, Found, conclude, finite, keep_start, round_bound
+from .highs_found import Found, conclude, finite, infeasible, keep_start, meets, round_bound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -220,10 +219,9 @@ def _conclude_by_name(program: Program, run: Run, solver: str, answer: Any, prov
     condition, meta = answer.solver.termination_condition, {"engine": f"Pyomo {solver}"}
     text = f"{solver}: {condition}"
     if condition == TerminationCondition.infeasible:
-        assumption = getattr(program, "assumption", "")
-        if assumption and not program.relaxation:
-            return Outcome("no_solution", "finished", message=f"no solution: {assumption}", meta=meta)
-        return Outcome("infeasible" if proves else "no_solution", "finished", message=text, meta=meta)
+        return (
+            infeasible(program, text, meta) if proves else Outcome("no_solution", "finished", message=text, meta=meta)
+        )
     bound = None
     if proves:
         side = answer.problem.lower_bound if program.sense == "min" else answer.problem.upper_bound
@@ -249,6 +247,6 @@ def _conclude_by_name(program: Program, run: Run, solver: str, answer: Any, prov
     if bound is not None:
         run.bound(bound)
     run.incumbent(objective, lambda: solution)
-    if bound is not None and relative_gap(objective, bound) <= SAME:
+    if meets(objective, bound):
         return Outcome("optimal", "optimal", solution, objective, bound, message=text, meta=meta)
     return Outcome("feasible", "gap" if ended and proves else stop, solution, objective, bound, message=text, meta=meta)

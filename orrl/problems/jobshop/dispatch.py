@@ -20,6 +20,7 @@ from .events import (
     OPERATIONS,
     READY,
     REPEAT,
+    REST,
     SCALE,
     SOURCE,
     START,
@@ -58,9 +59,7 @@ def observe(route, facts, config, row, job, visit, holder, window, mask, out):  
                 last = k - 1
                 begun, m = visit[b, j, last, START], route[p, j, last, MACHINE]
                 ready = _finish(window, b, m, begun, visit[b, j, last, WORK], config[p, REPEAT] != 0, t)
-            remaining = 0
-            for q in range(k, n):
-                remaining += route[p, j, q, DURATION]
+            remaining = route[p, j, k, REST] if k < n else 0
             out[b, j, 0] = mask[b, j]
             out[b, j, 1] = k / n
             out[b, j, 2] = remaining / scale
@@ -84,9 +83,7 @@ def _priority(route, facts, row, job, b, j, rule):  # type: ignore[no-untyped-de
         time = float(route[p, j, k, DURATION])
         return time if rule == 1 else -time
     if rule == 3 or rule == 4:
-        left = 0.0
-        for q in range(k, n):
-            left += route[p, j, q, DURATION]
+        left = float(route[p, j, k, REST])
         return -left if rule == 3 else left
     if rule == 5:
         return float(k - n)

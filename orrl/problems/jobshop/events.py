@@ -25,7 +25,7 @@ NEVER = 1 << 60
 Int = npt.NDArray[np.int64]
 
 # columns of the tables below
-MACHINE, DURATION = 0, 1
+MACHINE, DURATION, REST = 0, 1, 2
 OPERATIONS, RELEASE, DUE, WEIGHT = 0, 1, 2, 3
 BLOCKING, SWAP, REPEAT, GOAL, SCALE = 0, 1, 2, 3, 4
 WHICH, TIME, ENDED, FAILED, NEXT = 0, 1, 2, 3, 4
@@ -36,7 +36,7 @@ START, WORK = 0, 1
 class Shops(NamedTuple):
     """P problems, padded to J jobs, K operations, M machines."""
 
-    route: Int  # (P, J, K, 2) machine (-1 in padded places), duration
+    route: Int  # (P, J, K, 3) machine (-1 in padded places), duration, work from this operation to the last
     facts: Int  # (P, J, 4) operations (0 for a padded job), release, due (NEVER without), weight
     config: Int  # (P, 5) blocking, swap, repeat, goal (0 makespan, 1 total flow, 2 tardiness), scale of the features
 
@@ -201,14 +201,11 @@ def _choices(config, row, job, holder, window, mask, b, wait):  # type: ignore[n
             soon = min(soon, ready)
             continue
         m = job[b, j, TARGET]
-        if m < 0 or (calendar and _up(window, b, m, t) > t):
+        if m < 0 or (holder[b, m] >= 0 and not (swaps and job[b, j, HELD] >= 0)):
             continue
-        if holder[b, m] < 0:
-            lead = j
-        elif swaps and job[b, j, HELD] >= 0:
-            lead = _cycle(row, job, holder, window, b, j)
-        else:
+        if calendar and _up(window, b, m, t) > t:
             continue
+        lead = j if holder[b, m] < 0 else _cycle(row, job, holder, window, b, j)
         if lead >= 0:
             mask[b, j] = True
             count += lead == j

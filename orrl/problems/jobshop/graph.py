@@ -62,7 +62,8 @@ def disjunctive_graph(
     Parameters
     ----------
     problem : JobShop
-        The shop; its storage and its running state do not matter here.
+        The shop; its storage does not matter here. In a running shop the arcs from the source carry the starts that
+        have happened, and now for the operations that come next.
     sequences : M sequences of int, optional
         Jobs on each machine in order: one arc from each to the next. Without them every pair on a machine is joined in
         both directions: these are the decisions.
@@ -170,11 +171,22 @@ def _job_arcs(problem: JobShop, scenario: Outages | None) -> tuple[nx.DiGraph, I
     for j, n in enumerate(problem.n_operations.tolist()):
         for k in range(n):
             graph.add_node((j, k), job=j, op=k, machine=int(problem.machines[j, k]), duration=int(work[j, k]))
-        _add_arc(graph, SOURCE, (j, 0), "release", int(problem.release[j]))
+        for k, time in _known_starts(problem, j):
+            _add_arc(graph, SOURCE, (j, k), "release", time)
         for k in range(n - 1):
             _add_arc(graph, (j, k), (j, k + 1), "job", int(work[j, k]))
         _add_arc(graph, (j, n - 1), SINK, "job", int(work[j, n - 1]))
     return graph, work
+
+
+def _known_starts(problem: JobShop, j: int) -> list[tuple[int, int]]:
+    """Operations of a job with a start that has happened, or from which they may start."""
+    release, state = int(problem.release[j]), problem.state
+    if state is None:
+        return [(0, release)]
+    begun = int((state.start[j] >= 0).sum())
+    known = [(k, int(state.start[j, k])) for k in range(begun)]
+    return known + ([(begun, max(release, state.time))] if begun < problem.n_operations[j] else [])
 
 
 def _add_arc(graph: nx.DiGraph, a: Any, b: Any, kind: str, weight: int) -> None:

@@ -53,7 +53,7 @@ def graph_observation(kernel: ShopKernel, state: ShopBatch) -> dict[str, npt.NDA
     running = (k == begun - 1) & (per_job[:, :, 3:4] > 0)
     done = (k < begun) & ~running
     upcoming = k == begun
-    tail = np.flip(np.cumsum(np.flip(duration, 2), 2), 2)
+    tail = kernel.shops.route[which, :, :, events.REST].astype(np.float32)
     features = [done, running, upcoming, duration / scale, tail / scale, running * per_job[:, :, 3:4]]
     features += [upcoming * per_job[:, :, 5:6], upcoming * per_job[:, :, 6:7]]
     table = np.stack([np.where(real, f, 0) for f in features], axis=-1).astype(np.float32)

@@ -99,7 +99,7 @@ class ShopKernel:
 
     def _tables(self) -> Shops:
         count, jobs, ops = len(self.problems), self.n_jobs, self.n_operations
-        route = np.zeros((count, jobs, ops, 2), np.int64)
+        route = np.zeros((count, jobs, ops, 3), np.int64)
         route[..., events.MACHINE] = -1
         job = np.zeros((count, jobs, 4), np.int64)
         job[..., events.DUE] = NEVER
@@ -108,6 +108,7 @@ class ShopKernel:
             n, k = shop.machines.shape
             route[p, :n, :k, events.MACHINE] = shop.machines
             route[p, :n, :k, events.DURATION] = shop.durations
+            route[p, :n, :k, events.REST] = np.cumsum(shop.durations[:, ::-1], axis=1)[:, ::-1]
             job[p, :n, events.OPERATIONS] = shop.n_operations
             job[p, :n, events.RELEASE] = shop.release
             job[p, :n, events.WEIGHT] = shop.weights

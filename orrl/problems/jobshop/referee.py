@@ -71,7 +71,7 @@ def evaluate(problem: JobShop, schedule: Schedule, scenario: Outages) -> Evaluat
     broken += _overlaps(problem, route, start, leave)
     if problem.blocking and not problem.swap and not broken:
         broken += _swaps(problem, route, start, leave)
-    broken += _rewritten_past(problem, start)
+    broken += _rewritten_past(problem, route, start, leave)
     done = [row[-1] for row in end]
     metrics = _metrics(problem, route, start, end, leave)
     return Evaluation(_objective(problem, done), not broken, tuple(broken), metrics=metrics)
@@ -194,10 +194,22 @@ def _moved(
     return now, {**left, j: rest} if rest else left
 
 
-def _rewritten_past(problem: JobShop, start: list[list[int]]) -> list[str]:
+def _rewritten_past(
+    problem: JobShop, route: list[list[int]], start: list[list[int]], leave: list[list[int]]
+) -> list[str]:
+    """What has begun stays, and nothing is put before it, not even a visit of no length at this very moment."""
     if problem.state is None:
         return []
     broken = []
+    begun = [(j, k) for j, row in enumerate(route) for k in range(len(row)) if problem.state.start[j, k] >= 0]
+    for i, q in begun:
+        for j, row in enumerate(route):
+            for k, machine in enumerate(row):
+                if machine == route[i][q] and (j, k) not in begun and start[j][k] < leave[i][q]:
+                    broken.append(
+                        f"{problem.job_names[j]}, operation {k} is put before {problem.job_names[i]}, operation {q}, which "
+                        f"has begun on {problem.machine_names[machine]}"
+                    )
     for j, row in enumerate(start):
         for k, time in enumerate(row):
             was = int(problem.state.start[j, k])

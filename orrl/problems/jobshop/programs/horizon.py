@@ -147,7 +147,8 @@ class _Insertion:
         """Free time of a machine from `ready` on, as (begin, latest leave)."""
         gaps, clock = [], 0
         for begin, end in busy[m]:
-            if begin >= clock and begin >= ready:
+            present = self.problem.state is not None and begin <= self.now  # nothing goes before what has begun
+            if begin >= clock and begin >= ready and not present:
                 gaps.append((clock, begin - self.strict))
             clock = max(clock, end)
         if clock < EVER:

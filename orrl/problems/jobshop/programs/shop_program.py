@@ -75,6 +75,7 @@ class ShopProgram(Program, ABC):
         self.relaxation = relax
         self.relaxation_of = f"the {self.form} LP relaxation"
         self.horizon = None if horizon is None else int(horizon)
+        self.span = self.horizon
         self.cut, self.cutoff = cut, np.inf
         self._start_from: Schedule | None = None
         start = first_schedule(problem, self.scenario) if hint is None else self._feasible(hint)
@@ -112,7 +113,7 @@ class ShopProgram(Program, ABC):
         """Hand values to the model, as a start or fixed."""
 
     def _build(self) -> None:
-        self.bounds = time_bounds(self.problem, self.scenario, cutoff=self.cutoff, span=self.horizon)
+        self.bounds = time_bounds(self.problem, self.scenario, cutoff=self.cutoff, span=self.span)
         self.linear = self.table()
         if self.relaxation:
             self.linear = self.linear.relax()
@@ -169,8 +170,8 @@ class ShopProgram(Program, ABC):
                     "hand: build it with a larger horizon= and extend it then"
                 )
             work = self.bounds.work
-            self.cutoff = np.inf
-            self.horizon = max(serial_span(self.problem, work), plan.makespan)
+            self.cutoff, self.horizon = np.inf, None
+            self.span = max(serial_span(self.problem, work), plan.makespan)
             self._build()
         if not self._fits(plan):
             broken = self.problem.evaluate(plan, self.scenario).violations

@@ -102,12 +102,16 @@ def time_bounds(problem: JobShop, scenario: Outages, *, cutoff: float = np.inf, 
 
 def _heads(problem: JobShop, work: IntArray) -> IntArray:
     earliest = np.full(work.shape, -1, np.int64)
+    busy = np.zeros(problem.n_machines, np.int64)  # what has begun is over first
+    if problem.state is not None:
+        begun_here = problem.state.start >= 0
+        np.maximum.at(busy, problem.machines[begun_here], (problem.state.start + work)[begun_here])
     for j, n in enumerate(problem.n_operations):
         clock = int(problem.release[j])
         for k in range(n):
             if problem.state is not None:
                 begun = int(problem.state.start[j, k])
-                clock = begun if begun >= 0 else max(clock, problem.state.time)
+                clock = begun if begun >= 0 else max(clock, problem.state.time, int(busy[problem.machines[j, k]]))
             earliest[j, k] = clock
             clock += int(work[j, k])
     return earliest
