@@ -187,7 +187,7 @@ class KernelVectorEnv(VectorEnv[Any, Any, Any]):
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Begin an episode in every row."""
-        super().reset(seed=seed)  # type: ignore[arg-type]
+        super().reset(seed=seed)
         self._state = self.kernel.reset([self._scenario(b) for b in range(self.num_envs)], range(self.num_envs))
         self._over[:] = False
         return self._observe(), {"action_mask": self.action_masks()}

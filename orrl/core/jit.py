@@ -83,18 +83,22 @@ class Source:
         words: dict[str, Any] = {"i8": types.int64, "f8": types.float64, "f4": types.float32, "b1": types.boolean}
         words |= {"void": types.void, "i4": types.int32}
         done: dict[str, Any] = {}
+        compiler: Any = numba.njit
         for function, signature, entry in self._functions:
             twin = FunctionType(function.__code__, {**function.__globals__, **done}, function.__name__)
             twin.__module__, twin.__qualname__ = function.__module__, function.__qualname__
-            options: dict[str, Any] = {} if entry else {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+            # without NumPy's reference counts, which nothing here needs, since no function makes an array
+            options: dict[str, Any] = {"nogil": True, "_nrt": False}
+            if not entry:
+                options |= {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
             for name, kind in self.tables.items():
                 signature = re.sub(rf"\b{name}\b", kind, signature)
             typed = eval(signature, {}, words)
             try:
-                done[function.__name__] = numba.njit(typed, cache=True, nogil=True, _nrt=False, **options)(twin)
+                done[function.__name__] = compiler(typed, cache=True, **options)(twin)
             except RuntimeError as error:  # numba found no folder that it may write to
                 if "cache" not in str(error):
                     raise
-                done[function.__name__] = numba.njit(typed, nogil=True, _nrt=False, **options)(twin)
+                done[function.__name__] = compiler(typed, **options)(twin)
         _spent += time.perf_counter() - begin
         return SimpleNamespace(**done)

@@ -135,7 +135,7 @@ def _refuse_illegal(
         raise IllegalActionError(
             f"policy {policy.name!r} returned actions of shape {actions.shape}: expected {done.shape}"
         )
-    for b in np.flatnonzero(~done):
+    for b in np.flatnonzero(~done).tolist():
         a = int(actions[b])
         if not 0 <= a < mask.shape[1] or not mask[b, a]:
             legal = np.flatnonzero(mask[b]).tolist()

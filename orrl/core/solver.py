@@ -202,7 +202,7 @@ class PolicySolver(Solver):
         support = problem.supports(HasKernel)
         if support and self.policy.scope == "instance" and problem.content_hash not in self.policy.seen:
             return Support(False, f"policy {self.policy.name!r} was trained for another content hash")
-        return support  # type: ignore[no-any-return]
+        return support
 
     def _solve(self, problem: Any, run: Run) -> Outcome:
         single = run.scenario is not None or not problem.is_stochastic

@@ -278,7 +278,9 @@ def test_runs_in_several_threads_of_one_process() -> None:
     assert len({value for _, value in answers}) == 1
 
 
-@pytest.mark.parametrize("order", ["import highspy, ortools.sat.python.cp_model", "import ortools.sat.python.cp_model, highspy"])
+@pytest.mark.parametrize(
+    "order", ["import highspy, ortools.sat.python.cp_model", "import ortools.sat.python.cp_model, highspy"]
+)
 def test_imported_together_with_ortools(order: str) -> None:
     code = f"""{order}
 import ortools.sat.python.cp_model as cp, highspy
@@ -342,7 +344,7 @@ def test_start_is_the_first_incumbent(kind: Any) -> None:
     program.encode([5, 5])
     seen: list[float] = []
     solve(program, callbacks=[lambda event: seen.append(event.objective or 0)])
-    assert [value for value in seen if value][0] == 25
+    assert next(value for value in seen if value) == 25
 
 
 def test_options() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from itertools import permutations, product
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,8 @@ from orrl.core.errors import DataError
 from orrl.problems.jobshop import Schedule
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from orrl.problems.jobshop import JobShop, Outages
 
 __all__ = ["brute_force", "count_orders", "every_order"]

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from shop_strategies import SEEDS, play_on, shops, shops_in_worlds
 
 from orrl.core.errors import DataError, NotSupportedError, UnknownNameError
-from orrl.core.program import Outcome
 from orrl.problems.jobshop import Interruptions, JobShop, Outages, Schedule, ShopState
 from orrl.problems.jobshop.kernel import ShopKernel
 from orrl.problems.jobshop.programs.horizon import first_schedule, last_moment
@@ -177,7 +176,7 @@ def test_deadlocked_state_is_infeasible() -> None:
 
 @pytest.mark.parametrize("storage", ["unlimited", "blocking"])
 def test_an_operation_ends_where_an_outage_begins_or_goes_on_after_it(storage: Any) -> None:
-    # [4, 6) and [9, 12): work 4 from 0 just fits; work 5 from 0 ends at 7; work 8 from 0 goes through both and ends at 13
+    # down in [4, 6) and [9, 12): from 0, work 4 just fits, work 5 ends at 7, work 8 goes through both and ends at 13
     for work, end in ((4, 4), (5, 7), (7, 9), (8, 13), (0, 0)):
         one = JobShop(machines=[[0]], durations=[[work]], maintenance=[(0, 4, 6), (0, 9, 12)], storage=storage)
         for form in one.forms()["cp-sat"]:
@@ -249,7 +248,7 @@ def test_first_schedule_is_feasible_and_a_whole_hint(data: st.DataObject) -> Non
     assert plan.makespan <= last_moment(problem, world)
     for form in problem.forms()["cp-sat"]:
         program = problem.program(backend="cp-sat", form=form, scenario=world, hint=plan)
-        if problem.swap or plan.makespan > 0 and (plan.leave > plan.start)[problem.machines >= 0].all():
+        if problem.swap or (plan.leave > plan.start)[problem.machines >= 0].all():
             assert len(program.model.proto.solution_hint.vars) == len(program.model.proto.variables)
             held = program.solve(threads=1, options={"fix_variables_to_their_hinted_value": True})
             assert (held.status, held.objective) == ("optimal", verdict.objective)
@@ -342,7 +341,7 @@ def test_warm_start_is_the_first_incumbent(shop: Callable[..., JobShop]) -> None
         problem, threads=1, time_limit=120, warm_start=best, callbacks=[lambda e: seen.append(e.objective or 0.0)]
     )
     assert best.objective == again.objective == 793
-    assert [value for value in seen if value][0] == 793
+    assert next(value for value in seen if value) == 793
 
 
 def test_callback_and_log(shop: Callable[..., JobShop], tmp_path: Path) -> None:

@@ -253,3 +253,19 @@ def test_realised_schedules_fill_only_real_places(shop):
     for table in (schedule.start, schedule.finish, schedule.leave):
         assert (table[padded] == -1).all()
         assert (table[~padded] >= 0).all()
+
+
+def test_visits_of_no_length_at_one_moment_are_replayed_in_an_order_that_works():
+    """Both jobs pass machine 2 at 3, without swap: job 1 first, as machine 1 must be empty for job 0."""
+    shop = JobShop(machines=[[0, 2, 1], [1, 2, 3]], durations=[[3, 0, 1], [3, 0, 1]], storage="blocking", swap=False)
+    schedule = Schedule.realised(shop, [[0, 3, 3], [0, 3, 3]])
+    assert schedule.sequences()[2] == [0, 1]
+    assert replayed(shop, schedule, shop.nominal()).objective == 4
+
+
+def test_many_visits_at_one_moment_do_not_explode():
+    """Twelve visits have 479 million orders; a ring of jobs that only a swap could move has none that works."""
+    ring = [[m, (m + 1) % 12, 12] for m in range(12)]
+    shop = JobShop(machines=ring, durations=[[2, 1, 0]] * 12, storage="blocking", swap=False)
+    with pytest.raises(DataError, match="swap=False forbids it"):
+        shop.actions(Schedule.realised(shop, [[0, 2, 3]] * 12), shop.nominal())

@@ -145,9 +145,11 @@ def check_cycles(graph: nx.DiGraph) -> Cycle:
     if nx.is_directed_acyclic_graph(graph):
         return Cycle("none", [])
     for part in nx.strongly_connected_components(graph):
-        own = graph.subgraph(part)
-        if len(part) > 1 and nx.negative_edge_cycle(own, weight=_shortened):
-            return Cycle("positive", nx.find_negative_cycle(own, next(iter(part)), weight=_shortened)[:-1])
+        try:
+            ring = nx.find_negative_cycle(graph.subgraph(part), next(iter(part)), weight=_shortened)
+        except nx.NetworkXError:  # none in this part
+            continue
+        return Cycle("positive", ring[:-1])
     return Cycle("zero", [a for a, _ in nx.find_cycle(graph)])
 
 

@@ -96,7 +96,7 @@ class Interruptions:
         low, high = self.outage
         if self.law == "per_start":
             # all three tables are drawn whatever p is, so that one seed means the same strikes for every p
-            strike, length, part = (rng.random(durations.shape) for _ in range(3))
+            strike, length, part = rng.random((3, *durations.shape))
             extra = np.where(strike < self.p, low + (length * (high - low + 1)).astype(np.int64), 0)
             if self.mode == "repeat":
                 extra = np.where(extra > 0, extra + (part * durations).astype(np.int64), 0)
@@ -104,14 +104,13 @@ class Interruptions:
         horizon = 4 * int(durations.sum())
         windows = []
         for m in range(machines):
-            clock, own = 0.0, stream(seed, "jobshop-calendar", m)
+            clock, own = 0, stream(seed, "jobshop-calendar", m)
             while True:
-                clock += max(1.0, own.exponential(self.mtbf))
-                length = int(own.integers(low, high + 1))
-                if clock >= horizon:
+                begin = clock + max(1, int(own.exponential(self.mtbf)))
+                clock = begin + int(own.integers(low, high + 1))
+                if begin >= horizon:
                     break
-                windows.append((m, int(clock), int(clock) + length))
-                clock = int(clock) + length
+                windows.append((m, begin, clock))
         return Outages(extra=np.zeros(durations.shape, np.int64), windows=np.array(windows, np.int64).reshape(-1, 3))
 
 

@@ -114,7 +114,7 @@ class ShopKernel:
             job[p, :n, events.WEIGHT] = shop.weights
             if shop.due is not None:
                 job[p, :n, events.DUE] = shop.due
-            goal = [*GOALS].index(shop.objective.name)
+            goal = next(i for i, goal in enumerate(GOALS) if goal == shop.objective.name)
             repeat = shop.interruptions.mode == "repeat"
             config[p] = (shop.blocking, shop.swap, repeat, goal, max(1, int(shop.durations.sum(axis=1).max())))
         return Shops(route, job, config)
@@ -140,7 +140,7 @@ class ShopKernel:
                 raise DataError(f"the scenario of row {b} is of another shop: {shapes} (jobs, operations)")
         width = self._width(scenarios, which)
         if width == 0:  # no calendar: copy the template rows and write the extra times
-            tables = Batch(*(table[np.asarray(which, np.int64)] for table in self._templates))
+            tables = Batch._make(table[np.asarray(which, np.int64)] for table in self._templates)
             self._write_extra(tables, scenarios)
         else:
             tables = self._empty(rows, width)
@@ -196,7 +196,7 @@ class ShopKernel:
     def clone(self, state: ShopBatch, scenarios: Sequence[Outages], rows: Sequence[int]) -> ShopBatch:
         """Copies of some rows with another future; what has begun stays as it was."""
         index = np.asarray(rows, np.int64)
-        tables = Batch(*(np.ascontiguousarray(table[index]) for table in state.tables))
+        tables = Batch._make(np.ascontiguousarray(table[index]) for table in state.tables)
         which = tables.row[:, events.WHICH].tolist()
         merged = list(scenarios)
         worlds = {id(world): world for world in [*scenarios, *(state.scenarios[int(b)] for b in index)]}.values()

@@ -140,7 +140,8 @@ def utilisation(
     ax.set_yticks(rows, list(problem.machine_names))
     ax.set_xlabel("percent of the makespan")
     ax.set_title(f"{problem.name} ({problem.variant})", loc="left", fontsize=11, color=INK)
-    ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.02), fontsize=8, frameon=False)
+    if ax.patches:
+        ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.02), fontsize=8, frameon=False)
     tidy(ax)
     return ax
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby, islice, permutations, product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,7 @@ from ...core.errors import DataError
 
 if TYPE_CHECKING:
     from .data import JobShop
-    from .interruptions import Outages
+    from .interruptions import IntArray, Outages
     from .kernel import ShopBatch
     from .schedule import Schedule
 
@@ -28,11 +29,8 @@ def actions(problem: JobShop, schedule: Schedule, scenario: Outages) -> npt.NDAr
     DataError
         Where the schedule's sequences cannot be carried out.
     """
-    from .sequencing import earliest_starts, order_operations
-
     schedule.check_shape(problem)
-    orders = order_operations(problem, schedule.sequences())
-    when = earliest_starts(problem, orders, scenario)
+    orders, when = _earliest(problem, schedule, scenario)
     turn = [[k for k in order if problem.state is None or problem.state.start[k] < 0] for order in orders]
     kernel = type(problem).kernel([problem])
     state = kernel.reset([scenario])
@@ -55,6 +53,33 @@ def actions(problem: JobShop, schedule: Schedule, scenario: Outages) -> npt.NDAr
         kernel.step(state, np.array([action], np.int64))
         mask = kernel.mask(state)
     return np.array(chosen, np.int64)
+
+
+def _earliest(problem: JobShop, schedule: Schedule, scenario: Outages) -> tuple[list[list[tuple[int, int]]], IntArray]:
+    """Operations on each machine in the schedule's order, and the earliest starts in that order.
+
+    Visits of no length to one machine at one moment may have been made in any order: the first that works is taken.
+    """
+    from .sequencing import earliest_starts, order_operations
+
+    def moment(visit: tuple[int, int]) -> tuple[int, ...]:
+        begin, end = int(schedule.start[visit]), int(schedule.leave[visit])
+        return (begin,) if begin == end else (begin, *visit)
+
+    groups: list[tuple[int, list[tuple[tuple[int, int], ...]]]] = []  # machine, orders of visits at one moment
+    for m, order in enumerate(order_operations(problem, schedule.sequences())):
+        groups += [(m, list(islice(permutations(same), 120))) for _, same in groupby(order, key=moment)]
+    refusal = None
+    for choice in islice(product(*(ways for _, ways in groups)), 1000):
+        orders: list[list[tuple[int, int]]] = [[] for _ in range(problem.n_machines)]
+        for (m, _), visits in zip(groups, choice, strict=True):
+            orders[m] += visits
+        try:
+            return orders, earliest_starts(problem, orders, scenario)
+        except DataError as error:
+            refusal = refusal or error
+    assert refusal is not None
+    raise refusal
 
 
 def _moving(problem: JobShop, state: ShopBatch, job: int) -> list[int]:

@@ -142,8 +142,8 @@ class Schedule:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """Inverse of `to_dict`."""
-        tables = (np.array(data[k], np.int64) for k in ("start", "finish", "leave", "machines"))
-        return cls(*tables, tuple(data["job_names"]), tuple(data["machine_names"]))
+        start, finish, leave, machines = (np.array(data[k], np.int64) for k in ("start", "finish", "leave", "machines"))
+        return cls(start, finish, leave, machines, tuple(data["job_names"]), tuple(data["machine_names"]))
 
     def check_shape(self, problem: JobShop) -> None:
         """Refuse a schedule of another shop."""

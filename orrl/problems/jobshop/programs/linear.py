@@ -10,7 +10,7 @@ import numpy as np
 from ....core.errors import OrrlError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 __all__ = ["Key", "Linear", "to_highs", "to_pyomo"]
 
@@ -85,17 +85,12 @@ def to_pyomo(table: Linear, name: str, *, duals: bool = False) -> tuple[Any, dic
         own[key].setlb(lower)
         own[key].setub(upper)
 
-    def rule_of(family: str) -> Callable[..., Any]:
-        def rule(_: Any, *index: int) -> Any:
-            lower, terms, upper = table.rows[(family, *index)]
-            body = LinearExpression(linear_coefs=[a for _, a in terms], linear_vars=[own[key] for key, _ in terms])
-            return (lower if lower > -np.inf else None, body, upper if upper < np.inf else None)
-
-        return rule
-
     for family, keys in _families(table.rows).items():
-        rule = rule_of(family)
-        setattr(model, family, pyo.Constraint(keys, rule=rule) if keys != [None] else pyo.Constraint(rule=rule))
+        setattr(model, family, pyo.Constraint(keys) if keys != [None] else pyo.Constraint())
+    for key, (lower, terms, upper) in table.rows.items():
+        body = LinearExpression(linear_coefs=[a for _, a in terms], linear_vars=[own[c] for c, _ in terms])
+        limits = (lower if lower > -np.inf else None, body, upper if upper < np.inf else None)
+        getattr(model, key[0]).add(_index(key), limits)
     cost = pyo.quicksum(c * own[key] for key, (_, _, _, c) in table.columns.items() if c) + table.offset
     model.objective = pyo.Objective(expr=cost, sense=pyo.minimize)
     if duals:

@@ -111,10 +111,18 @@ class LiteralCpSat(ShopCp):
             return
 
     def parameters(self, threads: int) -> dict[str, Any]:
-        """CP-SAT parameters with which this model is proved soonest on one worker."""
-        if threads > 1:
-            return {}
-        return {"linearization_level": 0, "use_sat_inprocessing": False, "new_linear_propagation": False}
+        """CP-SAT parameters with which this model is proved soonest.
+
+        No LP and no inprocessing, and the older propagation of precedences, which is twice as fast here. A single
+        worker bisects the objective first, which helps its bound most; several do better without.
+        """
+        chosen = {
+            "linearization_level": 0,
+            "use_sat_inprocessing": False,
+            "new_linear_propagation": False,
+            "also_bump_variables_in_conflict_reasons": True,
+        }
+        return chosen | ({"binary_search_num_conflicts": 1000} if threads == 1 else {})
 
 
 def _is_before(a: Operation, b: Operation) -> Callable[[Schedule], bool]:
