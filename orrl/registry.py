@@ -24,10 +24,10 @@ OWN: dict[Kind, dict[str, str]] = {
     "solver": {
         "best-of-n": "orrl.solvers.search.best_of_n:BestOfN",
         "cp-sat": "orrl.solvers.exact.cp_sat:CpSat",
+        "iterated-greedy": "orrl.solvers.search.iterated_greedy:IteratedGreedy",
         "milp": "orrl.solvers.exact.milp:Milp",
         "rolling-cp-sat": "orrl.solvers.search.rolling:RollingCpSat",
         "rollout": "orrl.solvers.search.mc_rollout:MonteCarloRollout",
-        "tabu": "orrl.solvers.search.tabu:Tabu",
     },
     "learner": {},
 }

@@ -23,7 +23,7 @@ ROLLOUT = ("rollout", {"samples": 20})
 METHODS: tuple[Any, ...] = (
     "cp-sat",
     "milp",
-    "tabu",
+    "iterated-greedy",
     ROLLOUT,
     "mwkr",
     "mopnr",

@@ -15,6 +15,7 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from .budget import Deadline
     from .policy import Policy
     from .program import Program
     from .rollout import Trajectory
@@ -24,12 +25,14 @@ __all__ = [
     "GraphSpec",
     "HasGraph",
     "HasKernel",
+    "HasLocalSearch",
     "HasProgram",
     "HasRules",
     "HasScenarios",
     "HasStages",
     "HasTabular",
     "Kernel",
+    "LocalSearch",
     "Scenario",
     "StageGraph",
     "StageNode",
@@ -76,9 +79,7 @@ class HasProgram(Protocol):
         """Formulations per backend; the first of each is the default for this variant."""
         ...
 
-    def program(
-        self, *, backend: str, form: str | None = None, scenario: Any | None = None, **options: Any
-    ) -> Program:
+    def program(self, *, backend: str, form: str | None = None, scenario: Any | None = None, **options: Any) -> Program:
         """Build the model; with `scenario` it is the clairvoyant program of that scenario."""
         ...
 
@@ -153,6 +154,43 @@ class HasKernel(Protocol):
 
     def actions(self, solution: Any, scenario: Any) -> npt.NDArray[np.int64]:
         """Bridge from a solution of the program to the actions that realise it under `scenario`."""
+        ...
+
+
+class LocalSearch(Protocol):
+    """Moves of an improvement search; a candidate is the search's own and is never changed in place."""
+
+    def construct(self, rng: np.random.Generator) -> Any:
+        """A feasible candidate."""
+        ...
+
+    def perturb(self, candidate: Any, strength: int, rng: np.random.Generator) -> Any:
+        """Destroy `strength` parts of a candidate and repair it."""
+        ...
+
+    def improve(self, candidate: Any, deadline: Deadline, rng: np.random.Generator) -> Any:
+        """Search the neighbourhood; never worse than `candidate`."""
+        ...
+
+    def cost(self, candidate: Any) -> float:
+        """Objective of a candidate."""
+        ...
+
+    def from_solution(self, solution: Any) -> Any:
+        """Candidate of a solution."""
+        ...
+
+    def solution(self, candidate: Any) -> Any:
+        """Solution of a candidate."""
+        ...
+
+
+@runtime_checkable
+class HasLocalSearch(Protocol):
+    """The problem offers a neighbourhood."""
+
+    def local_search(self, scenario: Any | None = None) -> LocalSearch:
+        """Search under one known scenario."""
         ...
 
 

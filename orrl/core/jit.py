@@ -7,9 +7,12 @@ same functions, cached on disk, when a batch makes it worth while.
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import re
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import FunctionType, SimpleNamespace
 from typing import Any, TypeVar
 
@@ -84,9 +87,10 @@ class Source:
         words |= {"void": types.void, "i4": types.int32}
         done: dict[str, Any] = {}
         compiler: Any = numba.njit
+        version = self._version()
         for function, signature, entry in self._functions:
             twin = FunctionType(function.__code__, {**function.__globals__, **done}, function.__name__)
-            twin.__module__, twin.__qualname__ = function.__module__, function.__qualname__
+            twin.__module__, twin.__qualname__ = function.__module__, f"{function.__qualname__}_{version}"
             # without NumPy's reference counts, which nothing here needs, since no function makes an array
             options: dict[str, Any] = {"nogil": True, "_nrt": False}
             if not entry:
@@ -102,3 +106,15 @@ class Source:
                 done[function.__name__] = compiler(typed, **options)(twin)
         _spent += time.perf_counter() - begin
         return SimpleNamespace(**done)
+
+    def _version(self) -> str:
+        """Digest of the source files: a part of the name of each cached function.
+
+        numba looks at the date of the function's own file only, and would go on with old code of the functions that it
+        calls in another one.
+        """
+        digest = hashlib.sha256()
+        for name in sorted({function.__code__.co_filename for function, _, _ in self._functions}):
+            with contextlib.suppress(OSError):  # no file: nothing is cached either
+                digest.update(Path(name).read_bytes())
+        return digest.hexdigest()[:12]

@@ -223,9 +223,7 @@ class PolicySolver(Solver):
             if episode.failed:
                 return Outcome("no_solution", "time" if late else "failure", message=_why(late), policy=self.policy)
             run.incumbent(episode.value, lambda: problem.solution(episode))
-            return Outcome(
-                "feasible", "finished", problem.solution(episode), episode.value, policy=self.policy
-            )
+            return Outcome("feasible", "finished", problem.solution(episode), episode.value, policy=self.policy)
         failures = sum(e.failed for e in episodes)
         if failures:
             text = f"{failures} of {len(episodes)} episodes ended without a solution: {_why(late)}"

@@ -105,7 +105,7 @@ def test_a_callable_is_taken_at_its_word():
     assert isinstance(policy, CallablePolicy)
     assert policy.name == "first"
     assert all(not e.failed for e in play(policy, 2))
-    with pytest.raises(IllegalActionError, match="policy 'wrong' chose action 3 in row 0 .jobshop.; accepted there"):
+    with pytest.raises(IllegalActionError, match=r"policy 'wrong' chose action 3 in row 0 .jobshop.; accepted there"):
         play(orrl.as_policy(lambda obs, info: np.full(1, 3), name="wrong"), 1)
     with pytest.raises(IllegalActionError, match=r"returned actions of shape \(2,\): expected \(3,\)"):
         play(orrl.as_policy(lambda obs, info: np.zeros(2)), 3)

@@ -53,7 +53,7 @@ def test_wall_and_processor_time_run():
 
 def test_a_deadline():
     for wrong in (0, -2.0, float("nan")):
-        with pytest.raises(ValueError, match="time_limit is .*: give positive seconds"):
+        with pytest.raises(ValueError, match=r"time_limit is .*: give positive seconds"):
             Deadline(wrong)
     never = Deadline(None)
     assert never.remaining == float("inf")

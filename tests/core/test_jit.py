@@ -36,6 +36,28 @@ def total(row, flip):
     return -found if flip else found
 """
 
+TWO_PARTS = """
+from orrl.core.jit import Source
+
+SOURCE = Source(tables={"ROW": "f8[::1]"})
+
+
+@SOURCE.add("f8(ROW, i8)")
+def part(row, i):
+    return row[i] * 2.0
+"""
+TWO_ENTRIES = """
+from two_parts import SOURCE, part
+
+
+@SOURCE.add("f8(TABLES)", entry=True)
+def total(row):
+    found = 0.0
+    for i in range(len(row)):
+        found += part(row, i)
+    return found
+"""
+
 PLAY = """
 import json, sys, time
 import orrl
@@ -120,6 +142,21 @@ print(json.dumps([small_kernel.SOURCE.compiled().total(numpy.array([1.0, 2.0]), 
     assert closed == 6.0
     assert spent > 0.0
     assert not list(tmp_path.rglob("*.nbi"))
+
+
+def test_a_change_in_one_file_renews_the_code_of_all(tmp_path):
+    """numba itself looks at the date of the caller's file only, and would keep the old callee inside it."""
+    for name, text in (("two_parts", TWO_PARTS), ("two_entries", TWO_ENTRIES)):
+        (tmp_path / f"{name}.py").write_text(text)
+    code = """
+import json, numpy, two_entries
+print(json.dumps([two_entries.SOURCE.compiled().total(numpy.array([1.0, 2.0]))]))
+"""
+    path = os.pathsep.join([str(tmp_path), str(PACKAGE.parent)])
+    options = {"PYTHONPATH": path, "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    assert run(code, tmp_path, **options) == [6.0]
+    (tmp_path / "two_parts.py").write_text(TWO_PARTS.replace("2.0", "5.0"))
+    assert run(code, tmp_path, **options) == [15.0]
 
 
 def copied(target: Path) -> Path:

@@ -1,4 +1,4 @@
-"""The same job shop as SimPy processes: an independent model that shares no code and no data structure with the simulator.
+"""The same job shop as SimPy processes: an independent model, without code or data structures of the simulator.
 
 Jobs and outages are processes, a breakdown interrupts the job that works, and a dispatcher outside carries out the
 decisions that it is given. Windows of one machine must be disjoint.
@@ -7,15 +7,15 @@ decisions that it is given. Windows of one machine must be disjoint.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import simpy
 
-
 if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable
+
     from orrl.problems.jobshop import JobShop
     from orrl.problems.jobshop.interruptions import Outages
-    from collections.abc import Generator, Iterable
 
 Key = tuple[int, int]
 
@@ -52,7 +52,7 @@ class SimpyShop:
         for m, begin, end in [*shop.maintenance.tolist(), *self.world.windows.tolist()]:
             self.env.process(self._outage(m, begin, end))
 
-    # ---- processes -----------------------------------------------------------------------------------------------------
+    # ---- processes -------------------------------------------------------------------------------------------------
     def _job(self, j: int) -> Generator[simpy.Event, Any, None]:
         yield self.env.timeout(int(self.shop.release[j]))
         self.news = True
@@ -98,7 +98,7 @@ class SimpyShop:
         self.leave[j, k] = int(self.env.now)
         self.machines[self.on.pop(j)].job = None
 
-    # ---- the dispatcher ------------------------------------------------------------------------------------------------
+    # ---- the dispatcher --------------------------------------------------------------------------------------------
     def _target(self, j: int) -> Machine | None:
         """Machine that a waiting job may enter as far as outages go."""
         if j not in self.go:

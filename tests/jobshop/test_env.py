@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import gymnasium
 import numpy as np
@@ -18,6 +19,9 @@ from orrl.core.errors import DataError, IllegalActionError, NotSupportedError
 from orrl.problems.jobshop import Interruptions, JobShop
 from orrl.problems.jobshop.interruptions import Outages
 from orrl.problems.jobshop.schedule import Schedule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 LAW = Interruptions(p=0.3, outage=(1, 20))
 
@@ -43,7 +47,7 @@ def play(env: gymnasium.Env, seed: int, options: dict | None = None) -> tuple[fl
     return total, seen
 
 
-# ---- one environment ---------------------------------------------------------------------------------------------------
+# ---- one environment -----------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("obs", ["features", "graph"])
 @pytest.mark.parametrize("wait", [True, False])
 @pytest.mark.parametrize("storage", ["unlimited", "blocking"])
@@ -90,7 +94,9 @@ def test_a_seed_fixes_the_episode():
     assert all(np.array_equal(a, b) for a, b in zip(first[1], again[1], strict=True))
     assert first[0] != other[0]
     env = problem.env()
-    assert [play(env, seed)[0] for seed in (3, 4, 3)] == [first[0], other[0], first[0]], "nothing is left of the last episode"
+    assert [play(env, seed)[0] for seed in (3, 4, 3)] == [first[0], other[0], first[0]], (
+        "nothing is left of the last episode"
+    )
 
 
 def test_episodes_after_one_seed_differ():
@@ -100,7 +106,7 @@ def test_episodes_after_one_seed_differ():
     for _ in range(4):
         worlds.append(env.scenario.to_dict())
         env.reset()
-    assert all(a != b for a, b in zip(worlds, worlds[1:], strict=False))
+    assert all(a != b for a, b in pairwise(worlds))
 
 
 def test_illegal_actions():
@@ -136,7 +142,9 @@ def test_reset_options():
     assert env.problem is other
     env.reset(seed=1)
     assert env.problem is problem
-    with pytest.raises(DataError, match=r"reset options \['sceanrio'\] are not known: give instance, scenario or state"):
+    with pytest.raises(
+        DataError, match=r"reset options \['sceanrio'\] are not known: give instance, scenario or state"
+    ):
         env.reset(options={"sceanrio": 3})
     with pytest.raises(DataError, match="scenario of row 0 is of another shop"):
         env.reset(options={"scenario": Outages(np.zeros((1, 1), np.int64))})
@@ -174,7 +182,7 @@ def test_wrong_options():
         JobShop.vector_env([shop(), shop()], [0])
 
 
-# ---- instances ---------------------------------------------------------------------------------------------------------
+# ---- instances -----------------------------------------------------------------------------------------------------
 def test_instances_from_a_sequence_of_mixed_sizes():
     table = [shop(0, 3, 2), shop(1, 5, 4), shop(2, 4, 3)]
     env = table[0].env(instances=table)
@@ -237,7 +245,7 @@ def test_registered_id():
     }  # fmt: skip
 
 
-# ---- the graph -----------------------------------------------------------------------------------------------------------
+# ---- the graph -----------------------------------------------------------------------------------------------------
 def test_the_graph_by_hand():
     """One of two jobs has begun."""
     env = JobShop(machines=[[0, 1], [1, 0]], durations=[[3, 2], [2, 4]], storage="blocking").env(obs="graph")
@@ -272,11 +280,15 @@ def test_the_graph_shows_who_waits_for_whom():
         obs, _, _, _, _ = env.step(action)
     assert env.state().time == 3
     assert obs["action_mask"].tolist() == [1, 1, 0, 0, 1]
-    waits = {tuple(e) for e, r, real in zip(obs["edges"].tolist(), obs["relation"], obs["edge_mask"], strict=True) if r == 3 and real}
+    waits = {
+        tuple(e)
+        for e, r, real in zip(obs["edges"].tolist(), obs["relation"], obs["edge_mask"], strict=True)
+        if r == 3 and real
+    }
     assert waits == {(1, 3), (3, 1), (7, 5), (5, 7)}
 
 
-# ---- vectors -----------------------------------------------------------------------------------------------------------
+# ---- vectors -------------------------------------------------------------------------------------------------------
 def test_a_vector_of_mixed_sizes_conforms_to_gymnasium():
     table = [shop(0, 3, 2, interruptions=LAW), shop(1, 5, 4, storage="blocking"), shop(2, 4, 3)]
     env = JobShop.vector_env(table)
@@ -390,7 +402,7 @@ def test_gymnasium_wrappers_take_the_vector():
     assert all(r < 0 for r in lengths)
 
 
-# ---- learners of other people --------------------------------------------------------------------------------------------
+# ---- learners of other people --------------------------------------------------------------------------------------
 class Stream:
     """Any object with ``sample`` and ``stream`` is a generator."""
 
@@ -413,7 +425,9 @@ def test_stable_baselines3_trains_and_its_model_is_a_policy():
     env = problem.env(illegal="noop")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        warnings.filterwarnings("ignore", "Your observation .* has an unconventional shape")  # its own policies flatten it
+        warnings.filterwarnings(
+            "ignore", "Your observation .* has an unconventional shape"
+        )  # its own policies flatten it
         check_for_sb3(env)
     model = PPO("MlpPolicy", env, n_steps=64, batch_size=32, n_epochs=2, seed=0, device="cpu").learn(300)
     policy = orrl.as_policy(model, name="ppo")
@@ -423,7 +437,9 @@ def test_stable_baselines3_trains_and_its_model_is_a_policy():
     assert result.evaluation.feasible
     assert result.method == "ppo"
     assert orrl.solve(problem, policy).status == "estimated"
-    with pytest.raises(NotSupportedError, match=r"trained on observations of shape \(4, 9\), the problem gives \(5, 9\)"):
+    with pytest.raises(
+        NotSupportedError, match=r"trained on observations of shape \(4, 9\), the problem gives \(5, 9\)"
+    ):
         orrl.solve(shop(jobs=5), policy)
 
 
@@ -477,7 +493,9 @@ def test_a_plain_ppo_loop_learns_on_the_vector_environment():
                 action = law.sample()
             obs, reward, over, _, info = env.step(action.numpy())
             # the step after an end is no decision: NEXT_STEP autoreset
-            memory.append((seen, mask, action, law.log_prob(action), value, torch.as_tensor(reward), over.copy(), fresh))
+            memory.append(
+                (seen, mask, action, law.log_prob(action), value, torch.as_tensor(reward), over.copy(), fresh)
+            )
             running += reward
             returns += running[over].tolist()
             running[over], fresh = 0.0, over.copy()

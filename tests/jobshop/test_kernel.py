@@ -87,7 +87,7 @@ def test_machine_code_equals_plain_python_step_by_step(case, seed, wait):
             assert np.array_equal(a, b)
 
 
-# ---- deadlock ----------------------------------------------------------------------------------------------------------
+# ---- deadlock ------------------------------------------------------------------------------------------------------
 def opposite_routes(*, swap: bool) -> JobShop:
     """Two jobs that want each other's machine."""
     return JobShop(machines=[[0, 1], [1, 0]], durations=[[3, 2], [2, 4]], storage="blocking", swap=swap)
@@ -142,7 +142,7 @@ def test_a_blocking_shop_with_swap_never_deadlocks(case, seed):
         assert (state.start[:, shop.machines >= 0] >= 0).all()
 
 
-# ---- copies ----------------------------------------------------------------------------------------------------------
+# ---- copies --------------------------------------------------------------------------------------------------------
 @given(shops_in_worlds(), SEEDS, st.integers(0, 12))
 @settings(max_examples=120, deadline=None)
 def test_a_state_read_out_and_started_again_goes_on_alike(case, seed, steps):
@@ -218,9 +218,9 @@ def test_a_clone_takes_rows_in_any_order_and_number():
     assert state.time.tolist() == [0, 0]
 
 
-# ---- what is accepted --------------------------------------------------------------------------------------------------
+# ---- what is accepted ----------------------------------------------------------------------------------------------
 def can_move(shop: JobShop, start: np.ndarray, now: int, world: Outages) -> list[bool]:
-    """Jobs that may move now, from the definition: the next machine is up, and free or freed by a closed chain of swaps."""
+    """Jobs that may move now, by definition: the next machine is up, and free or freed by a closed chain of swaps."""
     calendar = Calendar(shop, world)
     count = shop.n_operations.tolist()
     begun = [int((row >= 0).sum()) for row in start]
@@ -299,7 +299,7 @@ def test_one_illegal_action_keeps_the_whole_batch():
     assert (state.start[:, 1, 0] >= 0).tolist() == [False, False, False]
 
 
-# ---- batches -----------------------------------------------------------------------------------------------------------
+# ---- batches -------------------------------------------------------------------------------------------------------
 @given(st.lists(shops_in_worlds(), min_size=1, max_size=4), SEEDS, st.integers(0, 2))
 @settings(max_examples=60, deadline=None)
 def test_a_batch_of_mixed_sizes_plays_each_row_as_if_alone(cases, seed, more):
@@ -362,8 +362,8 @@ def test_rows_begin_again_alone(cases, data, seed, steps):
         assert kernel.playout(kernel.reset([world], [b]), seed=0, rule="mwkr")[0] == values[b]
 
 
-# ---- what may be known -------------------------------------------------------------------------------------------------
-@given(shops_in_worlds(), st.data(), SEEDS, st.integers(0, 10))
+# ---- what may be known ---------------------------------------------------------------------------------------------
+@given(shops_in_worlds(longest=12), st.data(), SEEDS, st.integers(0, 10))
 @settings(max_examples=120, deadline=None)
 def test_two_worlds_equal_up_to_now_look_alike_up_to_now(case, data, seed, steps):
     from shop_strategies import worlds
@@ -392,6 +392,29 @@ def test_two_worlds_equal_up_to_now_look_alike_up_to_now(case, data, seed, steps
     assert look(again) == seen[-1]
 
 
+def test_the_time_left_on_a_machine_is_what_has_been_announced():
+    """Extra time at the start, planned maintenance from the beginning, a breakdown when it begins."""
+    shop = JobShop(
+        machines=[[0], [1], [2], [2]],
+        durations=[[10], [9], [10], [10]],
+        maintenance=[(1, 4, 6)],
+        interruptions=Interruptions(law="mtbf", mtbf=50.0),
+    )
+    world = Outages(np.array([[0], [5], [0], [0]]), np.array([[0, 8, 17]]))
+    kernel = ShopKernel([shop], compiled=True)
+    state = kernel.reset([world])
+    for job in (0, 1):
+        kernel.step(state, np.array([job]))
+    scale = 10.0
+    assert kernel.observe(state)[0, :2, 3].tolist() == pytest.approx([10 / scale, (9 + 5 + 2) / scale])
+    kernel.step(state, np.array([4]))  # wait for machine 1 to come up at 6
+    assert state.time.tolist() == [6]
+    assert kernel.observe(state)[0, :2, 3].tolist() == pytest.approx([4 / scale, 10 / scale])
+    kernel.step(state, np.array([4]))  # job 1 ends at 16
+    assert state.time.tolist() == [16]
+    assert kernel.observe(state)[0, :2, 3].tolist() == pytest.approx([(19 - 16) / scale, 0])
+
+
 @given(shops(disturbed=False), SEEDS, st.sampled_from(["resume", "repeat"]))
 @settings(max_examples=40, deadline=None)
 def test_outages_of_probability_zero_change_nothing(shop, seed, mode):
@@ -404,7 +427,7 @@ def test_outages_of_probability_zero_change_nothing(shop, seed, mode):
     assert values[0] == values[1]
 
 
-# ---- options and errors ------------------------------------------------------------------------------------------------
+# ---- options and errors --------------------------------------------------------------------------------------------
 def test_rewards_are_divided_by_their_scale():
     shop = opposite_routes(swap=True)
     plain, scaled = ShopKernel([shop]), ShopKernel([shop], reward_scale=10.0)

@@ -37,7 +37,7 @@ def refused(shop: JobShop, start, *sentences: str, world: Outages | None = None,
     assert found.violations == sentences
 
 
-# ---- one rule each ---------------------------------------------------------------------------------------------------
+# ---- one rule each -------------------------------------------------------------------------------------------------
 def test_a_feasible_schedule_with_every_objective():
     shop = JobShop(**ROUTES, release=[0, 1], due=[5, 7], weights=[3, 2])
     start = [[1, 4], [1, 4]]
@@ -149,7 +149,7 @@ def test_a_schedule_of_another_size_is_an_error():
         JobShop(machines=[[0]], durations=[[1]]).evaluate(Schedule.realised(JobShop(**ROUTES), [[0, 3], [0, 3]]))
 
 
-# ---- swaps -----------------------------------------------------------------------------------------------------------
+# ---- swaps ---------------------------------------------------------------------------------------------------------
 def test_an_exchange_is_legal_only_with_swap():
     shop = JobShop(**ROUTES, storage="blocking")
     assert verdict(shop, [[0, 3], [0, 3]]).feasible
@@ -256,7 +256,7 @@ def test_sequences_and_referee_agree_on_swaps(shop, seed):
         assert shop.evaluate(schedule).violations == ()
 
 
-# ---- two codes, one answer -------------------------------------------------------------------------------------------
+# ---- two codes, one answer -----------------------------------------------------------------------------------------
 def end_by_the_clock(shop: JobShop, world: Outages, j: int, k: int, start: int) -> int:
     """End of an operation, one time unit after the other."""
     m = int(shop.machines[j, k])

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-# Mean excess over the optimum in per cent, per group of five Lawrence instances, of correct non-delay rules: computed from
-# the per-instance results that go with Corsini et al., "Self-Labeling the Job Shop Scheduling Problem", NeurIPS 2024.
+# Mean excess over the optimum in per cent, per group of five Lawrence instances, of correct non-delay rules: computed
+# from the per-instance results that go with Corsini et al., "Self-Labeling the Job Shop Scheduling Problem" (NeurIPS
+# 2024).
 GROUPS = {
     "10x5": (1, 5), "15x5": (6, 10), "20x5": (11, 15), "10x10": (16, 20), "15x10": (21, 25), "20x10": (26, 30),
     "30x10": (31, 35), "15x15": (36, 40),

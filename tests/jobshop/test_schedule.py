@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -18,7 +19,6 @@ from orrl.problems.jobshop.interruptions import Outages
 from orrl.problems.jobshop.kernel import ShopKernel
 from orrl.problems.jobshop.rules import RulePolicy
 from orrl.problems.jobshop.schedule import Schedule
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,7 +83,7 @@ def best_by_decisions(shop: JobShop, world: Outages) -> float:
     return best
 
 
-# ---- from sequences ----------------------------------------------------------------------------------------------------
+# ---- from sequences ------------------------------------------------------------------------------------------------
 def test_from_sequences_by_hand():
     plain = JobShop(**TWO)
     schedule = Schedule.from_sequences(plain, [[0, 1], [1, 0]])
@@ -145,7 +145,7 @@ def test_sequences_start_from_a_running_state():
         Schedule.from_sequences(later, [[0, 1], [0, 1]])
 
 
-# ---- tables and dicts --------------------------------------------------------------------------------------------------
+# ---- tables and dicts ----------------------------------------------------------------------------------------------
 def test_to_frame_keeps_the_users_names():
     shop = JobShop(
         machines=[[1], [0, 1]], durations=[[3], [2, 4]], job_names=["axle", "wheel"], machine_names=["saw", "mill"]
@@ -182,7 +182,7 @@ def test_a_schedule_of_another_shop_is_refused():
             judge(schedule)
 
 
-# ---- the bridge to decisions ---------------------------------------------------------------------------------------------
+# ---- the bridge to decisions ---------------------------------------------------------------------------------------
 @given(shops_in_worlds(), SEEDS)
 @settings(max_examples=150, deadline=None)
 def test_a_played_schedule_is_replayed_no_worse(case, seed):

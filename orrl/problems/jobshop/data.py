@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .env import JobShopEnv, JobShopVectorEnv
     from .generator import ShopGenerator
     from .kernel import ShopKernel
+    from .local_search import ShopSearch
     from .schedule import Schedule
 
 __all__ = ["GOALS", "JobShop", "ShopState", "UnmeetableDueDate"]
@@ -361,10 +362,18 @@ class JobShop(Problem):
 
         return program(self, backend=backend, form=form, scenario=scenario, **options)
 
-    def supports(self, capability: type) -> Support:
-        """As `Problem.supports`; programs depend on the interruptions."""
-        from ...core.capabilities import HasProgram
+    def local_search(self, scenario: Outages | None = None) -> ShopSearch:
+        """Machine sequences as a neighbourhood, under one known scenario."""
+        from .local_search import ShopSearch
 
+        return ShopSearch(self, scenario)
+
+    def supports(self, capability: type) -> Support:
+        """As `Problem.supports`; programs and the local search depend on the interruptions."""
+        from ...core.capabilities import HasLocalSearch, HasProgram
+
+        if capability is HasLocalSearch and (len(self.maintenance) or self.interruptions.law == "mtbf"):
+            return Support(False, "the local search has no machine calendars; use cp-sat or rollout")
         if capability is HasProgram and not self.forms():
             return Support(False, "a calendar of breakdowns with mode='repeat' has no program here; use mode='resume'")
         return super().supports(capability)

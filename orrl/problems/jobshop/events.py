@@ -263,7 +263,7 @@ def refresh(route, facts, config, row, job, visit, holder, window, mask, wait): 
 
 @SOURCE.add("i8(TABLES, i8[::1], b1, f8[::1])", entry=True)
 def step(route, facts, config, row, job, visit, holder, window, mask, actions, wait, rewards):  # type: ignore[no-untyped-def]
-    """One decision a row, -1 keeps it; rewards (B,) are written. Returns the first row with an illegal action, or -1."""
+    """One decision a row, -1 keeps it; rewards (B,) are written. Returns the first row with an illegal action or -1."""
     jobs = job.shape[1]
     for b in range(len(actions)):
         if not row[b, ENDED] and actions[b] != -1 and not (0 <= actions[b] <= jobs and mask[b, actions[b]]):

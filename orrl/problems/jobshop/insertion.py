@@ -1,11 +1,12 @@
 """Longest paths and job insertion in the disjunctive or alternative graph, compiled.
 
-A node stands for the start of an operation, or for the end of a job; the nodes of a job are numbered in a row. A machine
-arc from operation a to the next one on its machine, b, begins where a leaves the machine: at the node after a, with
+A node stands for the start of an operation, or for the end of a job; the nodes of a job are numbered in a row. A
+machine arc from operation a to the next one on its machine, b, begins where a leaves the machine: at the
+node after a, with
 length 0, where jobs hold their machine (Mascis & Pacciarelli 2002, European Journal of Operational Research
 143:498-517), else at a itself, with its duration. The same functions serve plain shops, blocking shops with swap (no
-cycle that a job arc or a duration makes positive) and without (no cycle at all). One narrowing: an operation of no length
-counts as positive, so that no job runs through two machines within one swap.
+cycle that a job arc or a duration makes positive) and without (no cycle at all). One narrowing: an operation of no
+length counts as positive, so that no job runs through two machines within one swap.
 
 Moving one job while the others keep their order is a job insertion. A cycle that it closes enters and leaves that job
 once (Groeflin & Klinkert 2007, Discrete Optimization 4:3-22), so what a single exchange forces can be read from
@@ -39,7 +40,9 @@ SOURCE = Source(
     },
     all_tables="GRAPH",
 )
-SOURCE.tables["PLAN"] = "i8[:,::1], i8[:,::1]"  # order (M, L) of the operations; link (N, 5): place, before, after, start, cause
+SOURCE.tables["PLAN"] = (
+    "i8[:,::1], i8[:,::1]"  # order (M, L) of the operations; link (N, 5): place, before, after, start, cause
+)
 SOURCE.tables["SCRATCH"] = "i8[:,::1]"
 SOURCE.tables["SEED"] = "i8[::1]"
 
@@ -186,9 +189,9 @@ def _pass(config, jobs, node, count, visit, order, link, c, y, d, scratch):  # t
     where it stays: the smallest set of exchanges of this job that leaves no forbidden cycle. False where that would
     touch what has begun.
 
-    From each node that the job's new arcs lead to, everything reachable is marked with the latest node u of the job from
-    which it is reached, and whether strictly (2 * u + 1) or over arcs of length 0 only (2 * u); an arc back into the job
-    at u or before closes a cycle, so that operation must move as well. For d = -1 all is mirrored.
+    From each node that the job's new arcs lead to, everything reachable is marked with the latest node u of the job
+    from which it is reached, and whether strictly (2 * u + 1) or over arcs of length 0 only (2 * u); an arc back into
+    the job at u or before closes a cycle, so that operation must move as well. For d = -1 all is mirrored.
     """
     n, j = len(node), node[c, JOB]
     base, strict = jobs[j, FIRST], 1 - config[HOLD]

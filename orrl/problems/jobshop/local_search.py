@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from .data import JobShop
     from .interruptions import Outages
 
-__all__ = ["Sequences", "ShopSearch", "calendar_free"]
+__all__ = ["Sequences", "ShopSearch"]
 
 Int = npt.NDArray[np.int64]
+TRIES = 100
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,27 +35,57 @@ class Sequences:
 
 
 class ShopSearch:
-    def __init__(self, problem: JobShop, scenario: Outages | None = None, *, hot=0.6, cold=0.1, effort=100, compiled: bool = True) -> None:
+    """Neighbourhood of a shop under one known scenario, a `LocalSearch`.
+
+    Parameters
+    ----------
+    problem : JobShop
+        Without machine calendars; what has begun stays.
+    scenario : Outages, optional
+        Extra times; none by default.
+    hot, cold : float
+        First and last temperature of the annealing, in units of the mean duration.
+    effort : int
+        Moves of one annealing, in units of the number of operations.
+    compiled : bool
+        False runs the same code as Python.
+    """
+
+    def __init__(
+        self,
+        problem: JobShop,
+        scenario: Outages | None = None,
+        *,
+        hot: float = 0.6,
+        cold: float = 0.1,
+        effort: int = 1000,
+        compiled: bool = True,
+    ) -> None:
         self.problem = problem
         self.scenario = problem.nominal() if scenario is None else scenario
-        self.hot,self.cold,self.effort=hot,cold,effort
-        self._code: Any = moves.SOURCE.compiled() if compiled else moves.SOURCE.plain
-        self._nodes: list[tuple[int, int]] = []
+        if len(problem.maintenance) or len(self.scenario.windows):
+            raise NotSupportedError("the local search has no machine calendars; use cp-sat or rollout")
+        self.hot, self.cold, self.effort = hot, cold, effort
+        source = moves.SOURCE
+        self._code: Any = source.compiled() if compiled else source.plain
         self._graph = self._tables()
         node = self._graph[2]
         n, count = len(node), self._graph[3]
         longest = int((self._graph[1][:, 1] - self._graph[1][:, 0]).max())
-        width = max(4 * n, n + longest * int(count.max()) + 2, len(count))
+        width = max(insertion.WIDTH * n, n + longest * int(count.max()) + 2, len(count))
         self._scratch = np.zeros((7, width), np.int64)
         self._plans = [(np.full((len(count), int(count.max())), -1), np.full((n, 5), -1)) for _ in range(3)]
         work = node[:, LENGTH][node[:, MACHINE] >= 0]
         self._heat = float(max(1.0, work.mean()))
         self._begun = self._begun_order()
 
-    def _tables(self):
+    def _tables(self) -> tuple[Int, Int, Int, Int, Int]:
+        """Flags, jobs (first and last node, release, due, weight), nodes, operations per machine, visits."""
         shop = self.problem
         hold = shop.blocking
-        config = np.array([hold, hold and shop.swap, GOALS.index(shop.objective.name)], np.int64)
+        config = np.array(
+            [hold, hold and shop.swap, next(i for i, goal in enumerate(GOALS) if goal == shop.objective.name)], np.int64
+        )
         ops = shop.n_operations
         last = np.cumsum(ops + 1) - 1
         first = last - ops
@@ -74,9 +105,9 @@ class ShopSearch:
             node[own, TAIL] = work[j, :n][::-1].cumsum()[::-1]
             node[own, BEGUN] = begun[j, :n]
             node[first[j] : last[j] + 1, EARLIEST] = max(now, int(shop.release[j]))
-            if begun[j].any():
+            if shop.state is not None and begun[j].any():
                 node[own, EARLIEST] = np.where(begun[j, :n], shop.state.start[j, :n], now)
-            if begun[j, n - 1]:
+            if shop.state is not None and begun[j, n - 1]:
                 node[last[j], BEGUN], node[last[j], EARLIEST] = 1, shop.state.start[j, n - 1] + work[j, n - 1]
             for k in range(n - 1, -1, -1):
                 m, x = shop.machines[j, k], first[j] + k
@@ -88,47 +119,63 @@ class ShopSearch:
         node, order = self._graph[2], np.full(self._plans[0][0].shape, -1, np.int64)
         if self.problem.state is None:
             return order
-        # an operation leaves before the next one enters; one of no length enters and leaves at a moment
-        def key(x):
-            follows = node[x + 1, EARLIEST] if node[x + 1, BEGUN] else FAR
-            return node[x, EARLIEST], follows, x
+
+        def key(x: int) -> tuple[int, int, int]:
+            """An operation leaves before the next one enters; one of no length enters and leaves at a moment."""
+            follows = int(node[x + 1, EARLIEST]) if node[x + 1, BEGUN] else int(FAR)
+            return int(node[x, EARLIEST]), follows, x
+
         for m in range(len(order)):
             own = sorted(np.flatnonzero((node[:, MACHINE] == m) & (node[:, BEGUN] == 1)).tolist(), key=key)
             order[m, : len(own)] = own
         return order
 
-    def _seed(self, rng):
+    @staticmethod
+    def _seed(rng: np.random.Generator) -> Int:
         return rng.integers(1, FAR, 1)
 
-    def _load(self, candidate):
+    def _load(self, candidate: Sequences) -> int:
+        """Put a candidate into the first plan; returns its objective."""
         order, link = self._plans[0]
         order[:] = candidate.order
-        return self._code.schedule(*self._graph, order, link, self._scratch)
+        return int(self._code.schedule(*self._graph, order, link, self._scratch))
 
-    def construct(self, rng):
+    def construct(self, rng: np.random.Generator) -> Sequences:
+        """List scheduling with a random WIP cap; fewer jobs in the shop after each deadlock.
+
+        Raises
+        ------
+        DataError
+            Where every attempt ends in a deadlock, as it may from a running state without swap.
+        """
         order, link = self._plans[0]
-        jobs = self.problem.n_jobs
+        jobs, machines = self.problem.n_jobs, self.problem.n_machines
         seed = self._seed(rng)
-        for attempt in range(100):
+        cap = int(rng.integers(max(1, machines // 2), max(2, machines + 1)))
+        for attempt in range(TRIES):
             order[:] = self._begun
-            cap = max(1, jobs-attempt) if attempt else int(rng.integers(max(1,self.problem.n_machines//2), max(2,self.problem.n_machines+1)))
-            cost = self._code.build(*self._graph, order, link, cap, self._heat * rng.random(), seed, self._scratch)
+            noise = self._heat * rng.random()
+            cost = int(self._code.build(*self._graph, order, link, cap, noise, seed, self._scratch))
             if cost >= 0:
                 return Sequences(order.copy(), cost)
-        raise DataError("no schedule")
+            cap = max(1, jobs - attempt)
+        raise DataError(f"{self.problem.name}: {TRIES} constructions ended in a deadlock; no schedule to improve")
 
-    def perturb(self, candidate, strength, rng):
+    def perturb(self, candidate: Sequences, strength: int, rng: np.random.Generator) -> Sequences:
+        """Take `strength` random jobs out and insert each where it is best."""
         self._load(candidate)
         (a, b, c) = self._plans
-        cost = self._code.reinsert(*self._graph, *a, *b, *c, strength, self._seed(rng), self._scratch)
-        return Sequences(a[0].copy(), cost)
+        out = min(strength, self.problem.n_jobs)
+        cost = int(self._code.reinsert(*self._graph, *a, *b, *c, out, self._seed(rng), self._scratch))
+        return candidate if cost < 0 else Sequences(a[0].copy(), cost)
 
-    def improve(self, candidate, deadline, rng):
+    def improve(self, candidate: Sequences, deadline: Deadline, rng: np.random.Generator) -> Sequences:
+        """Simulated annealing with moves on critical paths; the best sequences met, never worse than `candidate`."""
         (a, b, c) = self._plans
         cost = np.array([self._load(candidate), candidate.cost], np.int64)
         c[0][:] = candidate.order
         total = int(self.effort * len(self._graph[2]))
-        chunk = max(50, 300000 // len(self._graph[2]))
+        chunk = max(50, 300_000 // len(self._graph[2]))  # moves between two looks at the clock
         seed = self._seed(rng)
         done = 0
         hot, cold = self.hot * self._heat, self.cold * self._heat
@@ -136,15 +183,35 @@ class ShopSearch:
             todo = min(chunk, total - done)
             t0, t1 = (hot * (cold / hot) ** (i / total) for i in (done, done + todo))
             made = self._code.anneal(*self._graph, *a, *b, *c, cost, todo, t0, t1, seed, self._scratch)
-            if made < todo: break
+            if made < todo:
+                break
             done += todo
         return Sequences(c[0].copy(), int(cost[1]))
 
-    def cost(self, candidate):
+    def cost(self, candidate: Sequences) -> float:
+        """Objective."""
         return float(candidate.cost)
 
-    def solution(self, candidate):
-        order, link = self._plans[0]
+    def from_solution(self, solution: Schedule) -> Sequences:
+        """Machine sequences of a schedule.
+
+        Raises
+        ------
+        DataError
+            Where the schedule is of another shop, or its sequences cannot be carried out.
+        """
+        solution.check_shape(self.problem)
+        first, order = self._graph[1][:, 0], np.full(self._plans[0][0].shape, -1, np.int64)
+        for m, row in enumerate(order_operations(self.problem, solution.sequences())):
+            order[m, : len(row)] = [first[j] + k for j, k in row]
+        cost = self._load(Sequences(order, 0))
+        if cost < 0:
+            raise DataError("the schedule's machine sequences contradict each other: no warm start")
+        return Sequences(order, cost)
+
+    def solution(self, candidate: Sequences) -> Schedule:
+        """The earliest schedule of the sequences."""
+        _, link = self._plans[0]
         self._load(candidate)
         start = np.full(self.problem.machines.shape, -1, np.int64)
         first, ops = self._graph[1][:, 0], self.problem.n_operations

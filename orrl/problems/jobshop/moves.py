@@ -36,8 +36,7 @@ from .insertion import (
     _schedule,
 )
 
-
-__all__ = ["anneal", "build", "reinsert", "schedule"]
+__all__ = ["SOURCE", "anneal", "build", "reinsert", "schedule"]
 
 UNIT = 1.0 / 2251799813685248.0  # turns a draw into [0, 1)
 
@@ -159,12 +158,29 @@ def _critical(config, jobs, node, link, seed, scratch):  # type: ignore[no-untyp
 
 @SOURCE.add("i8(GRAPH, PLAN, PLAN, PLAN, i8[::1], i8, f8, f8, SEED, SCRATCH)", entry=True)
 def anneal(  # type: ignore[no-untyped-def]
-    config, jobs, node, count, visit, order, link, trial, trial_link, best, best_link, cost, moves, hot, cold, seed, scratch
+    config,
+    jobs,
+    node,
+    count,
+    visit,
+    order,
+    link,
+    trial,
+    trial_link,
+    best,
+    best_link,
+    cost,
+    moves,
+    hot,
+    cold,
+    seed,
+    scratch,
 ):
     """`moves` exchanges on critical paths, accepted by the rule of Metropolis while the temperature falls.
 
-    An exchange turns one machine arc of a critical path around, by moving one of its two jobs (`_pass`); turning no such
-    arc leaves the path as it is (Balas 1969). The first plan is the walker and the third the best it has met; cost (2,)
+    An exchange turns one machine arc of a critical path around, by moving one of its two jobs (`_pass`); turning no
+    such arc leaves the path as it is (Balas 1969). The first plan is the walker and the third the best it
+    has met; cost (2,)
     holds their objectives. Returns the exchanges made, fewer where nothing can be improved any more.
     """
     heat, rate, arcs = hot, (cold / hot) ** (1.0 / moves), -1

@@ -207,8 +207,8 @@ def _rewritten_past(
             for k, machine in enumerate(row):
                 if machine == route[i][q] and (j, k) not in begun and start[j][k] < leave[i][q]:
                     broken.append(
-                        f"{problem.job_names[j]}, operation {k} is put before {problem.job_names[i]}, operation {q}, which "
-                        f"has begun on {problem.machine_names[machine]}"
+                        f"{problem.job_names[j]}, operation {k} is put before {problem.job_names[i]}, operation {q}, "
+                        f"which has begun on {problem.machine_names[machine]}"
                     )
     for j, row in enumerate(start):
         for k, time in enumerate(row):

@@ -74,8 +74,8 @@ def earliest_starts(problem: JobShop, orders: Sequence[Sequence[Operation]], sce
     after: dict[Operation, list[tuple[Operation, bool]]] = {}
     for a, b, holds in waits(problem, orders):
         after.setdefault(a, []).append((b, holds))
-    # without a cycle of positive length a start is raised at most twice (by its job, by its machine) per node of a path,
-    # and once more per outage that it is moved out of
+    # without a cycle of positive length a start is raised at most twice (by its job, by its machine) per node of a
+    # path, and once more per outage that it is moved out of
     most = 2 * (int(problem.n_operations.sum()) + sum(len(w) for w in calendar.windows))
     queue = [(j, k) for j, n in enumerate(problem.n_operations) for k in range(n)]
     for j, k in queue:
@@ -91,7 +91,8 @@ def earliest_starts(problem: JobShop, orders: Sequence[Sequence[Operation]], sce
             if fixed[i, q]:
                 if wanted > begin[i, q]:
                     raise DataError(
-                        f"{problem.job_names[i]}, operation {q} started at {begin[i, q]}: the sequences want {wanted} or later"
+                        f"{problem.job_names[i]}, operation {q} started at {begin[i, q]}: the sequences want {wanted} "
+                        "or later"
                     )
                 continue
             time = calendar.earliest(i, q, wanted)

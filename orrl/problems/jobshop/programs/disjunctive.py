@@ -138,7 +138,7 @@ class Disjunctive(ShopProgram):
             table.at_least(("tardiness", j), ahead, (("late", j), 1.0), (("start", j, k), -1.0))
 
     def values(self, schedule: Schedule) -> dict[Key, float]:
-        """Starts, orders, ranks and the objective's columns."""
+        """Starts, the orders and ranks that follow from them, and the objective's columns."""
         problem, start = self.problem, schedule.start
         values: dict[Key, float] = {}
         for key in self.linear.columns:
@@ -146,8 +146,9 @@ class Disjunctive(ShopProgram):
                 values[key] = float(start[key[1:]])
             elif key[0] == "before":
                 a, b = key[1:3], key[3:5]
-                first, second = ((int(t.start[o]), int(t.leave[o])) for t, o in ((schedule, a), (schedule, b)))
-                values[key] = float(first <= second)
+                first, second = (bool(schedule.leave[o] <= start[p]) for o, p in ((a, b), (b, a)))
+                if first != second:  # visits of no length at one moment may go either way
+                    values[key] = float(first)
             elif key[0] == "makespan":
                 values[key] = float(schedule.makespan)
             elif key[0] == "late":
@@ -157,9 +158,10 @@ class Disjunctive(ShopProgram):
         return values | self._rank_values(values)
 
     def _rank_values(self, values: dict[Key, float]) -> dict[Key, float]:
-        if not self.problem.blocking or self.problem.swap:
+        choices = self.choices()
+        if not self.problem.blocking or self.problem.swap or any(c.pair not in values for c in choices):
             return {}
-        arcs = [(c.tail, c.second) for c in self.choices() if values[c.pair] == c.when]
+        arcs = [(c.tail, c.second) for c in choices if values[c.pair] == c.when]
         lengths = self.problem.n_operations.tolist()
         arcs += [((j, k - 1), (j, k)) for j, n in enumerate(lengths) for k in range(1, n)]
         rank = {(j, k): 0 for j, n in enumerate(lengths) for k in range(n)}
