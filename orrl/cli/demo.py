@@ -56,6 +56,7 @@ def demo(
     note("compiling (the first time only)")
     for shop in _shops(("ft06",)):  # a batch of the size to come: a small one is played in plain Python
         orrl.solve(shop, ROLLOUT, threads=1)
+        orrl.solve(shop, "iterated-greedy", iterations=1, threads=1)
     note(f"{len(METHODS)} methods on {len(shops)} shops, at most {time_limit:g} s and one core a run")
     table = compare(
         shops, METHODS, time_limit=time_limit, n_jobs=-1, reference="cp-sat", store=store, progress=terminal()
