@@ -140,7 +140,7 @@ def _persistent(program: Program, run: Run, options: Mapping[str, Any]) -> Outco
         highs.setSolution(len(start), where, what)
 
     def decode(values: npt.NDArray[np.float64]) -> Any:
-        return program.decode(lambda v: float(values[columns[id(v)]]) if id(v) in columns else float(pyo.value(v)))
+        return program.decode(lambda v: float(values[columns[id(v)]]) if id(v) in columns else _idle(v))
 
     found = run_highs(highs, program, run, options, decode)
     if found.values is not None:
@@ -148,6 +148,14 @@ def _persistent(program: Program, run: Run, options: Mapping[str, Any]) -> Outco
             v.set_value(found.values[column], skip_validation=True)
     _load_duals(program.model, keeper, highs)
     return conclude(program, run, found, decode)
+
+
+def _idle(v: Any) -> float:
+    """Value of a variable that is in no row: the one it has, else the one nearest to 0."""
+    if getattr(v, "value", None) is None and hasattr(v, "bounds"):
+        low, high = v.bounds
+        return float(low) if low is not None and low > 0 else float(high) if high is not None and high < 0 else 0.0
+    return float(pyo.value(v))
 
 
 def _load_duals(model: Any, keeper: _Loaded, highs: Any) -> None:
@@ -239,7 +247,7 @@ def _conclude_by_name(program: Program, run: Run, solver: str, answer: Any, prov
         if value is not None:
             run.bound(value)
         return Outcome("no_solution", "finished" if ended else stop, bound=value, bound_of=of, message=text, meta=meta)
-    solution = program.decode(pyo.value)
+    solution = program.decode(_idle)
     exact = getattr(program, "objective_of", None)
     objective = float(pyo.value(program.objective_variable)) if exact is None else float(exact(solution))
     if bound is None and ended and proves and run.gap == 0.0:

@@ -88,7 +88,9 @@ class Disjunctive(ShopProgram):
         early, late = self.bounds.earliest, self.bounds.latest
         pair, when, tail, second, length = choice
         low, high = table.columns[pair][:2] if pair in table.columns else (0.0, 1.0)
-        if early[tail] + length > late[second]:  # this order is too late, so it is the other one
+        first = pair[1:3] if when else pair[3:5]
+        begun = self.begun(second) and not self.begun(first)
+        if begun or early[tail] + length > late[second]:  # this order is too late, so it is the other one
             low, high = (1.0, high) if when == 0 else (low, 0.0)
         if low <= high:  # where neither order fits, the rows say so
             table.column(pair, low, high, integer=True)

@@ -112,6 +112,10 @@ class ShopProgram(Program, ABC):
     def give(self, values: Mapping[Key, float], *, fix: bool) -> None:
         """Hand values to the model, as a start or fixed."""
 
+    def begun(self, operation: tuple[int, int]) -> bool:
+        """Whether an operation has started in the running state; nothing is put before it."""
+        return self.problem.state is not None and bool(self.problem.state.start[operation] >= 0)
+
     def _build(self) -> None:
         self.bounds = time_bounds(self.problem, self.scenario, cutoff=self.cutoff, span=self.span)
         self.linear = self.table()

@@ -140,9 +140,20 @@ class TimeIndexed(PyomoModel):
                 row.add(-1.0, self.leaves(o, t))
             if row.pairs():
                 table.at_most(("capacity", m, t), 1.0 - row.known, *row.pairs())
+        for a in (o for o in visits if self.begun(o)):
+            for b in (o for o in visits if not self.begun(o)):
+                self._add_after(table, a, b)
         for b in visits:
             if bounds.work[b] == 0:
                 self._add_instant(table, b, [a for a in visits if a != b])
+
+    def _add_after(self, table: Linear, a: Operation, b: Operation) -> None:
+        """What has begun leaves before b comes, also where b takes no time."""
+        for t in range(int(self.bounds.earliest[b]), int(self.bounds.latest[b])):
+            row = Sum()
+            row.add(1.0, self.leaves(a, t))
+            row.add(-1.0, self.step(b, t))
+            table.at_least(("after_begun", *a, *b, t), -row.known, *row.pairs())
 
     def _add_instant(self, table: Linear, b: Operation, others: list[Operation]) -> None:
         """An operation of no length fills no slot: it starts at t only where nobody is on the machine across t."""
