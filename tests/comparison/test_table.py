@@ -163,7 +163,7 @@ def test_clocks_and_penalties(table: Comparison) -> None:
     bad = table.to_frame().query("method == 'bad' and status == 'error'")
     assert (bad["primal_integral"] == 2.0).all()  # gap 1 to the limit
     off = table.to_frame().query("method == 'off' and seed == 0")
-    assert off["primal_integral"].to_numpy() == pytest.approx(2.0 * (1 - 1 / 1.1), rel=0.05)
+    assert off["primal_integral"].to_numpy() == pytest.approx(2.0 * (1 - 1 / 1.1), abs=0.1)  # and what the run took
 
 
 def test_pairs(table: Comparison) -> None:

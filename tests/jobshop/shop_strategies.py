@@ -75,9 +75,9 @@ def shops(
 
 
 @st.composite
-def worlds(draw: st.DrawFn, shop: JobShop) -> Outages:
+def worlds(draw: st.DrawFn, shop: JobShop, *, by_hand: bool = False) -> Outages:
     """A drawn scenario, or one made by hand with extra times and windows that overlap."""
-    if draw(st.booleans()):
+    if not by_hand and draw(st.booleans()):
         return shop.scenario(draw(SEEDS))
     table = [[draw(st.integers(0, 3)) if m >= 0 else 0 for m in row] for row in shop.machines.tolist()]
     window = st.tuples(st.integers(0, shop.n_machines - 1), st.integers(0, 25), st.integers(1, 8))
