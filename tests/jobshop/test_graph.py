@@ -97,9 +97,10 @@ def test_critical_path_carries_the_makespan(problem: JobShop, seed: int) -> None
     order, world = some_order(problem, seed), extra_times(problem, seed)
     try:
         plan = Schedule.from_sequences(problem, order, world)
+        # the schedule's own orders may tell zero-length visits apart in another way, and then they may start earlier
+        plan = Schedule.from_sequences(problem, plan.sequences(), world)
     except DataError:
         assume(False)
-    # the schedule's own orders may tell zero-length visits apart in another way, with the same starts
     graph = alternative_graph(problem, plan.sequences(), world)
     path = [SOURCE, *critical_path(problem, plan, world), SINK]
     assert sum(graph.edges[arc]["weight"] for arc in itertools.pairwise(path)) == plan.makespan

@@ -119,8 +119,6 @@ def test_random_shops_against_brute_force(data: st.DataObject) -> None:
 def test_running_shops_against_brute_force(data: st.DataObject) -> None:
     problem = data.draw(shops(max_jobs=3, max_machines=3, disturbed=False))
     assume(count_orders(problem) <= 300)
-    # without length, the earliest schedule of an order may put an operation before one that has begun: not allowed
-    assume((problem.durations[problem.machines >= 0] > 0).all())
     world = extra_times(problem, data.draw(SEEDS))
     kernel = ShopKernel([problem])
     state = kernel.reset([world])
@@ -163,7 +161,7 @@ def test_nothing_is_put_before_what_has_begun(storage: Any, swap: bool) -> None:
     now = problem.at(ShopState(3, np.array([[3, -1], [-1, -1]]), problem.nominal()))
     for program in programs(now):
         outcome = proved(program)
-        assert outcome.solution.start[1, 0] == 7
+        assert outcome.solution.start[1, 0] >= 7
         assert outcome.objective == 9 + 14
 
 

@@ -141,7 +141,7 @@ def test_sequences_start_from_a_running_state():
     schedule = Schedule.from_sequences(later, [[1, 0], [0, 1]])
     assert schedule.start.tolist() == [[3, 7], [0, 9]]
     assert later.evaluate(schedule).feasible
-    with pytest.raises(DataError, match="job 1, operation 0 started at 0: the sequences want 7 or later"):
+    with pytest.raises(DataError, match="job 1, operation 0, has begun and cannot stand behind job 0, operation 0"):
         Schedule.from_sequences(later, [[0, 1], [0, 1]])
 
 

@@ -1,11 +1,11 @@
 """HiGHS driven directly through highspy. This module is only imported when a model is solved.
 
-Four traps of the library are handled here. Its scheduler belongs to a Python thread and keeps the number of threads of
+Three traps of the library are handled here. Its scheduler belongs to a Python thread and keeps the number of threads of
 its first run: a second number is refused, and the model status of the run before stays in place as if nothing had
 happened, so the scheduler is reset around every run and the return code is looked at before the status. A callback that
 raises would unwind through C++, so exceptions are kept and raised again after the run. The dual bound of a model
-without integer columns is meaningless. And the presolve of version 1.14.0 calls worse solutions of mixed-integer
-programs optimal (HiGHS issue 3073, "singleton column stuffing"; neither 1.13.1 nor 1.15.0 does), so there it is off.
+without integer columns is meaningless. (Version 1.14.0 is kept out by pyproject.toml: its presolve calls worse
+solutions of mixed-integer programs optimal, HiGHS issue 3073.)
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ..types import Sense
     from .highs_found import Decode, FloatArray
 
-__all__ = ["drive", "open_log", "repairs", "run_highs"]
+__all__ = ["drive", "open_log", "run_highs"]
 
 
 def drive(program: Program, run: Run, *, solver: str = "highs", options: Mapping[str, Any]) -> Outcome:
@@ -102,7 +102,7 @@ def run_highs(highs: Any, program: Program, run: Run, options: Mapping[str, Any]
             hear["cbLogging"] = lambda event: bool(log.write(event.message)) and False
         for name, action in hear.items():
             stack.enter_context(_subscribed(getattr(highs, name), listen(action)))
-        _set_options(highs, run, {**(repairs(highs.version()) if mip else {}), **options})
+        _set_options(highs, run, options)
         highspy.Highs.resetGlobalScheduler(True)
         try:
             code = highs.run()
@@ -159,11 +159,6 @@ def _collect(highs: Any, sense: Sense, mip: bool, integral: bool, best: list[Flo
     elif status == highspy.HighsModelStatus.kOptimal:
         found.bound = found.objective
     return found
-
-
-def repairs(version: str) -> dict[str, Any]:
-    """Options that keep a version of HiGHS from giving wrong answers to mixed-integer programs."""
-    return {"presolve": "off"} if version == "1.14.0" else {}
 
 
 def _set_options(highs: Any, run: Run, options: Mapping[str, Any]) -> None:

@@ -26,7 +26,7 @@ from pyomo.opt.solver import SystemCallSolver
 
 from ..errors import NotInstalledError, NotSupportedError, OrrlWarning
 from ..program import Outcome
-from .highs import open_log, repairs, run_highs
+from .highs import open_log, run_highs
 from .highs_found import Found, conclude, finite, infeasible, keep_start, meets, round_bound
 
 if TYPE_CHECKING:
@@ -182,8 +182,6 @@ def _by_name(program: Program, run: Run, solver: str, options: Mapping[str, Any]
     model = program.model
     if family in LOCAL and any(not v.is_continuous() for v in model.component_data_objects(pyo.Var, active=True)):
         raise NotSupportedError(f"{solver} is a local solver for continuous models, and {program.form} has integers")
-    if family == "highs":
-        options = {**repairs(highspy.Highs().version()), **options}
     arguments = _arguments(opt, model, family, run, options)
     with open_log(run.log) as log:
         if log is None:

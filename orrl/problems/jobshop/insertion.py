@@ -1,9 +1,8 @@
 """Longest paths and job insertion in the disjunctive or alternative graph, compiled.
 
 A node stands for the start of an operation, or for the end of a job; the nodes of a job are numbered in a row. A
-machine arc from operation a to the next one on its machine, b, begins where a leaves the machine: at the
-node after a, with
-length 0, where jobs hold their machine (Mascis & Pacciarelli 2002, European Journal of Operational Research
+machine arc from operation a to the next one on its machine, b, begins where a leaves the machine: at the node after a,
+with length 0, where jobs hold their machine (Mascis & Pacciarelli 2002, European Journal of Operational Research
 143:498-517), else at a itself, with its duration. The same functions serve plain shops, blocking shops with swap (no
 cycle that a job arc or a duration makes positive) and without (no cycle at all). One narrowing: an operation of no
 length counts as positive, so that no job runs through two machines within one swap.

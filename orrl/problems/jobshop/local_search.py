@@ -193,7 +193,7 @@ class ShopSearch:
         return float(candidate.cost)
 
     def from_solution(self, solution: Schedule) -> Sequences:
-        """Machine sequences of a schedule.
+        """Machine sequences of a schedule, with what has begun in front: a plan from before the running state will do.
 
         Raises
         ------
@@ -201,9 +201,10 @@ class ShopSearch:
             Where the schedule is of another shop, or its sequences cannot be carried out.
         """
         solution.check_shape(self.problem)
-        first, order = self._graph[1][:, 0], np.full(self._plans[0][0].shape, -1, np.int64)
+        first, order, begun = self._graph[1][:, 0], self._begun.copy(), self._graph[2][:, BEGUN]
         for m, row in enumerate(order_operations(self.problem, solution.sequences())):
-            order[m, : len(row)] = [first[j] + k for j, k in row]
+            rest = [x for x in (first[j] + k for j, k in row) if not begun[x]]
+            order[m, len(row) - len(rest) : len(row)] = rest
         cost = self._load(Sequences(order, 0))
         if cost < 0:
             raise DataError("the schedule's machine sequences contradict each other: no warm start")

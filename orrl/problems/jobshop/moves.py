@@ -68,8 +68,8 @@ def build(config, jobs, node, count, visit, order, link, cap, noise, seed, scrat
         left += jobs[j, LAST] + 1 - x
     for m in range(len(count)):
         scratch[filled, m] = 0
-        while scratch[filled, m] < count[m] and node[max(0, order[m, scratch[filled, m]]), BEGUN]:
-            scratch[filled, m] += 1
+        for i in range(count[m]):  # places still open hold -1
+            scratch[filled, m] += order[m, i] >= 0
     while left > 0:
         inside = 0
         for j in range(n_jobs):

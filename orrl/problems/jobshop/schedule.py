@@ -101,7 +101,7 @@ class Schedule:
         ------
         DataError
             Where a machine's list is not a permutation of its operations, or the orders contradict each other (a cycle;
-            in a blocking shop without swap also a cycle of zero length).
+            in a blocking shop without swap also a cycle of zero length), or what has begun stands behind what has not.
         """
         from .sequencing import earliest_starts, order_operations
 

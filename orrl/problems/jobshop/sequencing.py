@@ -7,6 +7,7 @@ blocking shop with swap when its graph has no cycle of positive length, and with
 from __future__ import annotations
 
 import itertools
+from collections import deque
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -63,8 +64,9 @@ def earliest_starts(problem: JobShop, orders: Sequence[Sequence[Operation]], sce
     Raises
     ------
     DataError
-        Naming a job on a cycle.
+        Naming a job on a cycle, or an operation that has begun and stands behind one that has not.
     """
+    _refuse_rewriting(problem, orders)
     calendar = Calendar(problem, scenario)
     now = 0 if problem.state is None else problem.state.time
     begin = np.where(problem.machines >= 0, np.maximum(problem.release[:, None], now), -1).astype(np.int64)
@@ -74,16 +76,17 @@ def earliest_starts(problem: JobShop, orders: Sequence[Sequence[Operation]], sce
     after: dict[Operation, list[tuple[Operation, bool]]] = {}
     for a, b, holds in waits(problem, orders):
         after.setdefault(a, []).append((b, holds))
-    # without a cycle of positive length a start is raised at most twice (by its job, by its machine) per node of a
-    # path, and once more per outage that it is moved out of
-    most = 2 * (int(problem.n_operations.sum()) + sum(len(w) for w in calendar.windows))
-    queue = [(j, k) for j, n in enumerate(problem.n_operations) for k in range(n)]
+    # without a cycle of positive length a path has every node at most once, so each node waits in the queue at most
+    # that often; a cycle of length 0 may be walked once more for each outage that its operations are moved out of
+    most = int(problem.n_operations.sum()) * (1 + sum(len(w) for w in calendar.windows))
+    queue = deque((j, k) for j, n in enumerate(problem.n_operations) for k in range(n))
     for j, k in queue:
         if not fixed[j, k]:
             begin[j, k] = calendar.earliest(j, k, int(begin[j, k]))
-    raised = dict.fromkeys(queue, 0)
+    waited, waiting = dict.fromkeys(queue, 1), set(queue)
     while queue:
-        j, k = queue.pop(0)
+        j, k = queue.popleft()
+        waiting.remove((j, k))
         finish = calendar.finish(j, k, int(begin[j, k]))
         targets = [((j, k + 1), finish)] if k + 1 < problem.n_operations[j] else []
         targets += [(b, int(begin[j, k]) if holds else finish) for b, holds in after.get((j, k), ())]
@@ -98,13 +101,29 @@ def earliest_starts(problem: JobShop, orders: Sequence[Sequence[Operation]], sce
             time = calendar.earliest(i, q, wanted)
             if time > begin[i, q]:
                 begin[i, q] = time
-                raised[i, q] += 1
-                if raised[i, q] > most:
+                if (i, q) in waiting:
+                    continue
+                waited[i, q] += 1
+                if waited[i, q] > most + 1:
                     raise DataError(f"the sequences contradict each other: a cycle runs through {problem.job_names[i]}")
                 queue.append((i, q))
+                waiting.add((i, q))
     if problem.blocking and not problem.swap:
         _refuse_zero_cycles(problem, orders)
     return begin
+
+
+def _refuse_rewriting(problem: JobShop, orders: Sequence[Sequence[Operation]]) -> None:
+    """What has begun keeps its place: nothing to come goes before it, not even a visit of no length."""
+    if problem.state is None:
+        return
+    for name, order in zip(problem.machine_names, orders, strict=True):
+        for (i, q), (j, k) in itertools.pairwise(order):
+            if problem.state.start[i, q] < 0 <= problem.state.start[j, k]:
+                raise DataError(
+                    f"{name}: {problem.job_names[j]}, operation {k}, has begun and cannot stand behind "
+                    f"{problem.job_names[i]}, operation {q}, which has not: put it in front"
+                )
 
 
 def _refuse_zero_cycles(problem: JobShop, orders: Sequence[Sequence[Operation]]) -> None:

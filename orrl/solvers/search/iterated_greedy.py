@@ -6,12 +6,14 @@ Pacciarelli (2016), Journal of Heuristics 22:587-611. The neighbourhood is the p
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from ...core.capabilities import HasLocalSearch
+from ...core.errors import OrrlError, OrrlWarning
 from ...core.jit import compile_seconds
 from ...core.program import Outcome
 from ...core.seeds import stream
@@ -64,8 +66,10 @@ class IteratedGreedy(Solver):
         last = self.iterations
         if last is None and run.deadline.limit is None:
             last = 20
-        start = search.construct(rng) if run.warm_start is None else search.from_solution(run.warm_start)
-        best = current = start
+        try:
+            best = current = self._start(run, search, rng)
+        except OrrlError as error:
+            return Outcome("no_solution", "failure", message=str(error), meta={"rounds": 0})
         self._tell(run, search, best)
         rounds = 0
         while not run.over and (last is None or rounds < last):
@@ -82,6 +86,16 @@ class IteratedGreedy(Solver):
             run.tell("iteration", round=rounds)
         stop = run.why if run.over else "iterations"
         return Outcome("feasible", stop, search.solution(best), search.cost(best), meta={"rounds": rounds})
+
+    @staticmethod
+    def _start(run: Run, search: Any, rng: np.random.Generator) -> Any:
+        """The warm start where it can be carried out, else a construction."""
+        if run.warm_start is not None:
+            try:
+                return search.from_solution(run.warm_start)
+            except OrrlError as error:
+                warnings.warn(f"the warm start is left out: {error}", OrrlWarning, stacklevel=5)
+        return search.construct(rng)
 
     @staticmethod
     def _tell(run: Run, search: Any, candidate: Any) -> None:

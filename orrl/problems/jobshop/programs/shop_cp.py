@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from itertools import product
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -106,8 +107,19 @@ class ShopCp(Program):
             if k:
                 self.model.add(self.start[j, k] >= self.finish[j, k - 1])
         self._objective()
+        self._keep_the_past()
         self.machines()
         self._built = self._size()
+
+    def _keep_the_past(self) -> None:
+        """Nothing goes before what has begun, not even a visit of no length."""
+        if self.problem.state is None:
+            return
+        for m in range(self.problem.n_machines):
+            begun = [o for o in self.visits(m) if self.problem.state.start[o] >= 0]
+            for a, b in product(begun, self.visits(m)):
+                if b not in begun:
+                    self.model.add(self.start[b] >= self.leaves(a))
 
     def _size(self) -> tuple[int, int]:
         return len(self.model.proto.variables), len(self.model.proto.constraints)
