@@ -52,11 +52,11 @@ def _parallel(lab: Lab) -> None:
         lab.fail(f"pettingzoo's parallel_api_test: {type(error).__name__}: {error}")
 
 
-def _twice(lab: Lab, seed: int) -> list[int]:
+def _twice(lab: Lab, seed: int) -> list[Any]:
     """Play one seed in two environments with the same actions; returns the actions."""
     first, second = lab.problem.env(illegal="raise"), lab.problem.env(illegal="raise")
     (obs, info), (obs2, info2) = first.reset(seed=seed), second.reset(seed=seed)
-    actions: list[int] = []
+    actions: list[Any] = []
     ended = False
     while True:
         step = len(actions)
@@ -88,7 +88,7 @@ def _twice(lab: Lab, seed: int) -> list[int]:
             return actions
 
 
-def _mask(lab: Lab, seed: int, actions: list[int]) -> int:
+def _mask(lab: Lab, seed: int, actions: list[Any]) -> int:
     """At a few places of an episode: a masked action is refused and changes nothing, every other one is accepted."""
     if not actions:
         return 0
@@ -96,22 +96,33 @@ def _mask(lab: Lab, seed: int, actions: list[int]) -> int:
     tried = 0
     for step in sorted({int(s) for s in np.linspace(0, len(actions) - 1, PREFIXES)}):
         mask = _forward(env, seed, actions[:step])
-        choices = np.arange(len(mask))
-        if len(choices) > TRIES:
-            choices = np.sort(lab.rng.choice(choices, TRIES, replace=False))
-        tried += len(choices)
+        allowed, forbidden = (_choices(lab, mask, kind) for kind in (True, False))
+        tried += len(allowed) + len(forbidden)
         place = f"seed {seed}, step {step}"
-        for action in choices[~mask[choices]].tolist():
+        for action in forbidden:
             _refused(lab, env, action, mask, place)
-        for action in choices[mask[choices]].tolist():
+        for action in allowed:
             _forward(env, seed, actions[:step])
             _accepted(lab, env, action, place)
-        if not mask.all():
-            _kept(lab, noop, seed, actions[:step], int(np.flatnonzero(~mask)[0]), place)
+        if forbidden:
+            _kept(lab, noop, seed, actions[:step], forbidden[0], place)
     return tried
 
 
-def _forward(env: Any, seed: int, actions: list[int]) -> npt.NDArray[np.bool_]:
+def _choices(lab: Lab, mask: npt.NDArray[np.bool_], kind: bool) -> list[Any]:
+    """Actions that differ from an accepted one in one agent's choice, each choice that the mask allows or forbids."""
+    places = np.argwhere(mask == kind)
+    if len(places) > TRIES:
+        places = places[np.sort(lab.rng.choice(len(places), TRIES, replace=False))]
+    tried = []
+    for place in places:
+        action = np.array(lab.legal(mask))
+        action[tuple(place[:-1])] = place[-1]
+        tried.append(action)
+    return tried
+
+
+def _forward(env: Any, seed: int, actions: list[Any]) -> npt.NDArray[np.bool_]:
     """Play to a place from the beginning; the mask there."""
     _, info = env.reset(seed=seed)
     for action in actions:
@@ -119,7 +130,7 @@ def _forward(env: Any, seed: int, actions: list[int]) -> npt.NDArray[np.bool_]:
     return np.array(info["action_mask"], dtype=bool)
 
 
-def _refused(lab: Lab, env: Any, action: int, mask: npt.NDArray[np.bool_], place: str) -> None:
+def _refused(lab: Lab, env: Any, action: Any, mask: npt.NDArray[np.bool_], place: str) -> None:
     try:
         env.step(action)
     except IllegalActionError:
@@ -134,7 +145,7 @@ def _refused(lab: Lab, env: Any, action: int, mask: npt.NDArray[np.bool_], place
     lab.fail(f"{place}: the mask forbids action {action}, and the environment accepts it")
 
 
-def _accepted(lab: Lab, env: Any, action: int, place: str) -> None:
+def _accepted(lab: Lab, env: Any, action: Any, place: str) -> None:
     try:
         _, _, _, _, info = env.step(action)
     except IllegalActionError as error:
@@ -144,7 +155,7 @@ def _accepted(lab: Lab, env: Any, action: int, place: str) -> None:
         lab.fail(f"{place}: the mask allows action {action}, and info['illegal_action'] is set")
 
 
-def _kept(lab: Lab, env: Any, seed: int, actions: list[int], action: int, place: str) -> None:
+def _kept(lab: Lab, env: Any, seed: int, actions: list[Any], action: Any, place: str) -> None:
     """With ``illegal="noop"`` a masked action keeps the state and says so."""
     mask = _forward(env, seed, actions)
     _, reward, over, _, info = env.step(action)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ..core.actions import draw
 from ..core.capabilities import HasKernel, HasProgram, HasRules, HasScenarios
 from ..core.errors import NotInstalledError, NotSupportedError
 from ..core.hashing import canonical_bytes
@@ -192,12 +193,12 @@ class Lab:
         options = {} if world.scenario is None else {"scenario": world.scenario}
         _, info = env.reset(seed=world.seed, options=options)
         rng = stream(world.seed, "check-env")
-        actions: list[int] = []
+        actions: list[Any] = []
         rewards: list[float] = []
         truncated = False
         ended = not np.any(info["action_mask"])
         while not (ended or truncated):
-            actions.append(int(rng.choice(np.flatnonzero(info["action_mask"]))))
+            actions.append(draw(np.asarray(info["action_mask"])[None], rng)[0])
             _, reward, ended, truncated, info = env.step(actions[-1])
             rewards.append(float(reward))
         failed = truncated or bool(info.get("failed", info.get("deadlock", False)))
@@ -286,6 +287,6 @@ class Lab:
         """Choices of the checker itself."""
         return stream(self.seeds[0], "check-problem")
 
-    def legal(self, mask: npt.NDArray[np.bool_]) -> int:
-        """One accepted action."""
-        return int(self.rng.choice(np.flatnonzero(mask)))
+    def legal(self, mask: npt.NDArray[np.bool_]) -> Any:
+        """One accepted action of one row."""
+        return draw(mask[None], self.rng)[0]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..core.actions import accepted, legal
 from ..core.policy import Actions, Policy
 
 if TYPE_CHECKING:
@@ -17,8 +18,8 @@ __all__ = ["Recorder", "Script"]
 class Script(Policy):
     """Plays a list of actions."""
 
-    def __init__(self, actions: Sequence[int] | Actions, name: str = "script") -> None:
-        self.actions, self.name = [int(a) for a in actions], name
+    def __init__(self, actions: Sequence[Any] | Actions, name: str = "script") -> None:
+        self.actions, self.name = [np.asarray(a, dtype=np.int64) for a in actions], name
 
     def reset(self, problem: Any, *, batch: int = 1, seed: int = 0) -> None:
         """Back to the first action."""
@@ -26,14 +27,14 @@ class Script(Policy):
 
     def act(self, obs: Any, info: Any) -> Actions:
         """The next action; accepted ones only, so that a bad plan is named by its step."""
-        mask = np.asarray(info["action_mask"])[0]
+        mask = np.asarray(info["action_mask"])
         if self.played >= len(self.actions):
             raise LookupError(f"all {len(self.actions)} actions are played and the episode goes on")
-        action = self.actions[self.played]
-        if not 0 <= action < len(mask) or not mask[action]:
-            raise LookupError(f"step {self.played} wants action {action}; accepted: {np.flatnonzero(mask).tolist()}")
+        action = self.actions[self.played][None]
+        if not accepted(mask, action)[0]:
+            raise LookupError(f"step {self.played} wants action {action[0].tolist()}; accepted: {legal(mask[0])}")
         self.played += 1
-        return np.array([action], dtype=np.int64)
+        return action
 
 
 class Recorder(Policy):

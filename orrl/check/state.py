@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..core.actions import accepted
 from ..core.capabilities import HasKernel
 from ..core.policy import RandomPolicy
 from .players import Recorder, Script
@@ -87,7 +88,7 @@ def _cloned(lab: Lab, world: World, whole: Trajectory, step: int) -> None:
     for name, rows in (("the clone", copy), ("the state that was cloned", state)):
         place = f"{world}: cloned at step {step}, {name}"
         for k, action in enumerate(whole.actions[step:], start=step):
-            if not kernel.mask(rows)[0, action]:
+            if not accepted(kernel.mask(rows), np.array([action]))[0]:
                 lab.fail(f"{place} does not accept action {action} of step {k}")
                 return
             reward, _ = kernel.step(rows, np.array([action], np.int64))
@@ -112,10 +113,10 @@ def _in_env(lab: Lab, world: World, whole: Trajectory, step: int, snapshot: Any)
     env.reset(seed=world.seed, options=options)
     place = f"{world}, step {step}: env.reset(options={{'state': ...}})"
     for k, action in enumerate(whole.actions[step:], start=step):
-        if not env.action_masks()[action]:
+        if not accepted(env.action_masks()[None], np.array([action]))[0]:
             lab.fail(f"{place} does not accept action {action} of step {k}")
             return
-        _, reward, over, cut, _ = env.step(int(action))
+        _, reward, over, cut, _ = env.step(action)
         if not lab.close(reward, whole.rewards[k]):
             lab.fail(f"{place} leads to reward {reward:.9g} in step {k}, not {whole.rewards[k]:.9g}")
             return

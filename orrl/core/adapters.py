@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .actions import accepted
 from .errors import NotSupportedError
 from .policy import Policy
 
@@ -16,7 +17,7 @@ __all__ = ["ModulePolicy", "PredictPolicy"]
 
 
 def _masked_best(scores: npt.NDArray[Any], info: Mapping[str, Any]) -> npt.NDArray[np.int64]:
-    return np.asarray(np.where(info["action_mask"], scores, -np.inf).argmax(axis=1), dtype=np.int64)
+    return np.asarray(np.where(info["action_mask"], scores, -np.inf).argmax(axis=-1), dtype=np.int64)
 
 
 class PredictPolicy(Policy):
@@ -44,13 +45,13 @@ class PredictPolicy(Policy):
                 "both to one size (pad_to=), or train on this size"
             )
         mask = info["action_mask"]
-        extra = {"action_masks": mask} if self._masked else {}
+        extra = {"action_masks": mask.reshape(len(mask), -1)} if self._masked else {}
         actions, _ = self.model.predict(obs, deterministic=True, **extra)
-        actions = np.asarray(actions, dtype=np.int64).reshape(len(mask))
-        inside = (actions >= 0) & (actions < mask.shape[1])
-        accepted = inside & mask[np.arange(len(mask)), np.where(inside, actions, 0)]
-        self.overruled += int((~accepted & ~info["done"]).sum())
-        return np.where(accepted, actions, mask.argmax(axis=1))
+        actions = np.asarray(actions, dtype=np.int64).reshape(mask.shape[:-1])
+        inside = (actions >= 0) & (actions < mask.shape[-1])
+        inside &= np.take_along_axis(mask, np.where(inside, actions, 0)[..., None], axis=-1)[..., 0]
+        self.overruled += int((~accepted(mask, actions) & ~info["done"]).sum())
+        return np.where(inside, actions, mask.argmax(axis=-1))
 
 
 class ModulePolicy(Policy):

@@ -18,14 +18,18 @@ if TYPE_CHECKING:
     from .budget import Deadline
     from .policy import Policy
     from .program import Program
+    from .agents import AgentGraph, AgentRelaxation, IndexedKernel
     from .rollout import Trajectory
 
 __all__ = [
     "CutPool",
     "GraphSpec",
+    "HasAgentSubproblems",
     "HasGraph",
+    "HasIndexedKernel",
     "HasKernel",
     "HasLocalSearch",
+    "HasParallelEnv",
     "HasProgram",
     "HasRules",
     "HasScenarios",
@@ -87,22 +91,27 @@ class HasProgram(Protocol):
 class Kernel(Protocol):
     """The one transition function, over a batch of B rows; ``which[b]`` names the problem of row b.
 
-    A state belongs to the kernel's own class; `step` changes it in place.
+    A state belongs to the kernel's own class; `step` changes it in place. ``action_shape`` is ``()`` where one choice
+    is made at a time and ``(U,)`` where U agents choose together; each choice is one of ``n_actions``.
     """
 
     problems: Sequence[Any]
     n_actions: int
+    action_shape: tuple[int, ...]
 
     def reset(self, scenarios: Sequence[Any], which: Sequence[int] | None = None) -> Any:
         """Fresh state of ``B = len(scenarios)`` rows; `which` defaults to problem b for row b, or to the only one."""
         ...
 
     def mask(self, state: Any) -> npt.NDArray[np.bool_]:
-        """Accepted actions, (B, A); an ended row has none."""
+        """Accepted actions, (B, A) or (B, U, A); an ended row has none."""
         ...
 
     def step(self, state: Any, actions: npt.NDArray[np.int64]) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
-        """Apply one action per row; rewards (B,) and done (B,). An ended row ignores its action; -1 keeps a row."""
+        """Apply one action (B,) or (B, U) per row; rewards (B,) and done (B,).
+
+        An ended row ignores its action; -1 keeps a row.
+        """
         ...
 
     def reset_rows(self, state: Any, rows: Sequence[int], scenarios: Sequence[Any]) -> None:
@@ -381,4 +390,54 @@ class HasTabular(Protocol):
 
     def state_index(self, state: Any) -> int:
         """Row of the arrays that a state (a kernel's snapshot) belongs to, so that a table can act in the kernel."""
+        ...
+
+
+@runtime_checkable
+class HasAgentSubproblems(Protocol):
+    """Agents that walk one finite graph, coupled only by what they earn together in each slot.
+
+    Paths are (T, U) nodes; values are always maximised here, in the problem's own unit.
+    """
+
+    def agent_graph(self) -> AgentGraph:
+        """Nodes, moves, starts and ends."""
+        ...
+
+    def joint_reward(self, slot: int) -> npt.NDArray[Any]:
+        """What all agents earn together in a slot, one axis of G nodes per agent; -1 where they may not stand so."""
+        ...
+
+    def response(self, paths: npt.NDArray[np.int64], free: Sequence[int]) -> npt.NDArray[Any]:
+        """The same with all agents but one or two held on `paths`: (T, G) or (T, G, G), -1 where not allowed."""
+        ...
+
+    def relaxation(self) -> AgentRelaxation:
+        """A Lagrangian relaxation in which the agents no longer see each other."""
+        ...
+
+    def from_paths(self, paths: npt.NDArray[np.int64]) -> Any:
+        """Solution of paths."""
+        ...
+
+    def to_paths(self, solution: Any) -> npt.NDArray[np.int64]:
+        """Inverse of `from_paths`."""
+        ...
+
+
+@runtime_checkable
+class HasParallelEnv(Protocol):
+    """Several agents as a PettingZoo environment."""
+
+    def parallel_env(self, **options: Any) -> Any:
+        """A ``pettingzoo.ParallelEnv`` that is a view of the kernel."""
+        ...
+
+
+@runtime_checkable
+class HasIndexedKernel(Protocol):
+    """Integer states and actions for tabular learners."""
+
+    def indexed_kernel(self, **options: Any) -> IndexedKernel:
+        """Compiled transition over table rows; options choose what an index or a reward says."""
         ...

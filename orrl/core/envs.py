@@ -10,6 +10,7 @@ import numpy.typing as npt
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
+from .actions import accepted, action_space, hold, legal
 from .errors import DataError, IllegalActionError
 from .learner import Generator, Split
 
@@ -64,7 +65,7 @@ class KernelEnv(gymnasium.Env[Any, Any]):
         self.action_space, self.observation_space = self._fixed_spaces()
 
     def _fixed_spaces(self) -> tuple[gymnasium.Space[Any], gymnasium.Space[Any]]:
-        return gymnasium.spaces.Discrete(self.kernel.n_actions), self._space()
+        return action_space(self.kernel), self._space()
 
     def _space(self) -> gymnasium.Space[Any]:
         shape = self.kernel.observe(self._state).shape[1:]
@@ -107,13 +108,13 @@ class KernelEnv(gymnasium.Env[Any, Any]):
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """One decision."""
         mask = self.action_masks()
-        if not 0 <= int(action) < len(mask) or not mask[int(action)]:
+        chosen = np.array(action, np.int64)[None]
+        if not accepted(mask[None], chosen)[0]:
             if self.illegal == "raise":
-                legal = np.flatnonzero(mask).tolist()
-                raise IllegalActionError(f"action {int(action)} is not accepted now; accepted: {legal}")
+                raise IllegalActionError(f"action {chosen[0].tolist()} is not accepted now; accepted: {legal(mask)}")
             done = not mask.any()
             return self._observe(), 0.0, done, False, {**self._info(), "illegal_action": True}
-        rewards, done_rows = self.kernel.step(self._state, np.array([action], np.int64))
+        rewards, done_rows = self.kernel.step(self._state, chosen)
         return self._observe(), float(rewards[0]), bool(done_rows[0]), False, self._info()
 
     def _observe(self) -> Any:
@@ -126,7 +127,7 @@ class KernelEnv(gymnasium.Env[Any, Any]):
         return info
 
     def action_masks(self) -> npt.NDArray[np.bool_]:
-        """Accepted actions (A,)."""
+        """Accepted actions (A,), or (U, A) for U agents."""
         return np.array(self.kernel.mask(self._state)[0], dtype=np.bool_)
 
     def state(self) -> Any:
@@ -168,7 +169,7 @@ class KernelVectorEnv(VectorEnv[Any, Any, Any]):
         self.num_envs = len(table)
         self.kernel = type(table[0]).kernel(table, **kernel_options)
         self._state = self.kernel.reset([p.scenario(0) for p in table])
-        self.single_action_space = gymnasium.spaces.Discrete(self.kernel.n_actions)
+        self.single_action_space = action_space(self.kernel)
         self.single_observation_space = self._space()
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
@@ -197,13 +198,13 @@ class KernelVectorEnv(VectorEnv[Any, Any, Any]):
         chosen = np.array(actions, dtype=np.int64)
         mask = self.kernel.mask(self._state)
         again = np.flatnonzero(self._over)
-        known = (chosen >= 0) & (chosen < self.kernel.n_actions)
-        bad = ~self._over & ~(known & mask[np.arange(self.num_envs), np.where(known, chosen, 0)])
+        bad = ~self._over & ~accepted(mask, chosen)
         if bad.any() and self.illegal == "raise":
             b = int(np.flatnonzero(bad)[0])
-            legal = np.flatnonzero(mask[b]).tolist()
-            raise IllegalActionError(f"action {chosen[b]} in row {b} is not accepted now; accepted: {legal}")
-        rewards, done = self.kernel.step(self._state, np.where(self._over | bad, -1, chosen))
+            raise IllegalActionError(
+                f"action {chosen[b].tolist()} in row {b} is not accepted now; accepted: {legal(mask[b])}"
+            )
+        rewards, done = self.kernel.step(self._state, hold(chosen, self._over | bad))
         rewards, done = np.array(rewards), np.array(done)
         if len(again):
             self.kernel.reset_rows(self._state, again.tolist(), [self._scenario(int(b)) for b in again])
@@ -220,7 +221,7 @@ class KernelVectorEnv(VectorEnv[Any, Any, Any]):
         return self.kernel.observe(self._state)
 
     def action_masks(self) -> npt.NDArray[np.bool_]:
-        """Accepted actions (B, A)."""
+        """Accepted actions (B, A), or (B, U, A) for U agents."""
         return np.array(self.kernel.mask(self._state), dtype=np.bool_)
 
     def state(self, row: int) -> Any:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from .actions import accepted
 from .capabilities import HasProgram, HasRules
 from .errors import OrrlError
 from .hashing import canonical_bytes
@@ -116,14 +117,14 @@ class RollingHorizon(Policy):
         view: View = info["view"]
         mask, done = info["action_mask"], info["done"]
         spare = np.asarray(self._rule.act(obs, info))
-        actions = np.full(len(mask), -1, np.int64)
+        actions = np.full(mask.shape[:-1], -1, np.int64)
         for b in np.flatnonzero(~done).tolist():
             self.log.decisions += 1
             plan = self._plans.get(b)
             if plan is None or not plan.actions or self._surprised(plan, view, b) or plan.made == self.commit:
                 plan = self._replan(view, b, plan)
             action = -1 if plan is None else _in_batch(plan.actions[0], plan.kernel, view.kernel)
-            if plan is None or not mask[b, action]:
+            if plan is None or not accepted(mask[b : b + 1], np.array([action]))[0]:
                 self._plans.pop(b, None)
                 actions[b] = spare[b]
                 continue
@@ -174,7 +175,7 @@ class RollingHorizon(Policy):
         return self.solver.supports(problem) if support else support
 
 
-def _in_batch(action: int, own: Any, batch: Any) -> int:
+def _in_batch(action: Any, own: Any, batch: Any) -> Any:
     """An action of the problem's own kernel in a padded one: only the idle action has another number."""
     idle = getattr(own, "idle_action", None)
     return int(batch.idle_action) if idle is not None and action == idle else action

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from .actions import draw, hold, live
 from .seeds import stream
 
 if TYPE_CHECKING:
@@ -27,10 +28,9 @@ def playout(kernel: Kernel, state: Any, *, seed: int, discount: float = 1.0, **o
     rng = stream(seed, "playout")
     mask = kernel.mask(state)
     total, factor = np.zeros(len(mask)), 1.0
-    done = ~mask.any(axis=1)
+    done = ~live(mask)
     while not done.all():
-        draw = np.where(mask, rng.random(mask.shape), -1.0).argmax(axis=1)
-        rewards, done = kernel.step(state, np.where(done, -1, draw).astype(np.int64))
+        rewards, done = kernel.step(state, hold(draw(mask, rng), done))
         total += factor * rewards
         factor *= discount
         mask = kernel.mask(state)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
+from .actions import draw, live
 from .errors import NotSupportedError
 
 if TYPE_CHECKING:
@@ -72,9 +73,9 @@ class Policy(ABC):
 
     @abstractmethod
     def act(self, obs: Any, info: Mapping[str, Any]) -> Actions:
-        """Actions (B,) for observations (B, ...).
+        """Actions (B,), or (B, U) for U agents, for observations (B, ...).
 
-        ``info["action_mask"]`` (B, A) marks what is accepted, ``info["view"]`` is the `View` for look-ahead,
+        ``info["action_mask"]`` (B, A) or (B, U, A) marks what is accepted, ``info["view"]`` is the `View` for look-ahead,
         ``info["done"]`` (B,) marks rows that have ended (their action is ignored).
         """
 
@@ -84,8 +85,8 @@ class Policy(ABC):
         state = kernel.reset([problem.nominal() if problem.is_stochastic else problem.scenario(0)])
         mask = kernel.mask(state)
         self.reset(problem, batch=1)
-        info = {"action_mask": mask, "view": View(kernel, state, (0,)), "done": ~mask.any(axis=1)}
-        action = int(self.act(kernel.observe(state) if self.needs_observation else None, info)[0])
+        info = {"action_mask": mask, "view": View(kernel, state, (0,)), "done": ~live(mask)}
+        action = self.act(kernel.observe(state) if self.needs_observation else None, info)[0].tolist()
         return problem.name_action(action) if hasattr(problem, "name_action") else action
 
     def save(self, path: str | Path) -> None:
@@ -111,9 +112,7 @@ class RandomPolicy(Policy):
 
     def act(self, obs: Any, info: Mapping[str, Any]) -> Actions:
         """Draw one accepted action a row."""
-        mask = info["action_mask"]
-        draw = self._rng.random(mask.shape)
-        return np.asarray(np.where(mask, draw, -1.0).argmax(axis=1), dtype=np.int64)
+        return draw(info["action_mask"], self._rng)
 
 
 class CallablePolicy(Policy):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from .actions import accepted, hold, legal, live
 from .errors import IllegalActionError
 from .policy import Policy, View
 
@@ -26,7 +27,7 @@ class Trajectory:
     ----------
     problem, scenario : object
         What was played, under which noise.
-    actions : (T,) int
+    actions : (T,) or (T, U) int
         Decisions.
     rewards : (T,) float
         Higher is better, undiscounted.
@@ -99,23 +100,24 @@ def rollout(
     chosen: list[npt.NDArray[np.int64]] = []
     gained: list[npt.NDArray[np.float64]] = []
     mask = kernel.mask(state)
-    done = ~mask.any(axis=1)
+    done = ~live(mask)
     while not done.all() and not (deadline is not None and deadline.passed):
         info = {"action_mask": mask, "view": view, "done": done}
         obs = kernel.observe(state) if policy.needs_observation else None
         actions = np.asarray(policy.act(obs, info), dtype=np.int64)
         _refuse_illegal(policy, view, mask, done, actions)
-        actions = np.where(done, -1, actions)
+        actions = hold(actions, done)
         rewards, done = kernel.step(state, actions)
         chosen.append(actions)
         gained.append(np.array(rewards, dtype=np.float64))
         mask = kernel.mask(state)
     failed = kernel.failed(state) | ~done
-    played = np.array(chosen, dtype=np.int64).reshape(-1, rows)
+    played = np.array(chosen, dtype=np.int64).reshape(-1, rows, *kernel.action_shape)
+    lasted = (played >= 0).reshape(len(played), rows, -1).all(axis=2).sum(axis=0)
     reward = np.array(gained, dtype=np.float64).reshape(-1, rows)
     episodes = []
     for b in range(rows):
-        length = int((played[:, b] >= 0).sum())
+        length = int(lasted[b])
         final = kernel.snapshot(state, b)
         problem = table[which[b]]
         episodes.append(
@@ -131,17 +133,15 @@ def _refuse_illegal(
     done: npt.NDArray[np.bool_],
     actions: npt.NDArray[np.int64],
 ) -> None:
-    if actions.shape != done.shape:
+    if actions.shape != mask.shape[:-1]:
         raise IllegalActionError(
-            f"policy {policy.name!r} returned actions of shape {actions.shape}: expected {done.shape}"
+            f"policy {policy.name!r} returned actions of shape {actions.shape}: expected {mask.shape[:-1]}"
         )
-    for b in np.flatnonzero(~done).tolist():
-        a = int(actions[b])
-        if not 0 <= a < mask.shape[1] or not mask[b, a]:
-            legal = np.flatnonzero(mask[b]).tolist()
-            raise IllegalActionError(
-                f"policy {policy.name!r} chose action {a} in row {b} ({view.problem(b).name}); accepted there: {legal}"
-            )
+    for b in np.flatnonzero(~done & ~accepted(mask, actions))[:1].tolist():
+        raise IllegalActionError(
+            f"policy {policy.name!r} chose action {actions[b].tolist()} in row {b} ({view.problem(b).name}); accepted "
+            f"there: {legal(mask[b])}"
+        )
 
 
 def estimate(values: npt.NDArray[np.float64], confidence: float = 0.95) -> tuple[float, tuple[float, float] | None]:

@@ -23,9 +23,9 @@ class Demonstrations:
     ----------
     observations : (N, ...) float32
         What the policy would have seen.
-    actions : (N,) int
+    actions : (N,) or (N, U) int
         What the solution did.
-    masks : (N, A) bool
+    masks : (N, A) or (N, U, A) bool
         What was accepted.
     returns : (N,) float
         Discounted rewards from this decision to the end.

@@ -34,7 +34,7 @@ class InventoryKernel:
 
     def __init__(self, problems: Sequence[Inventory]) -> None:
         self.problems = problems
-        self.n_actions = 1 + max(p.max_order for p in problems)
+        self.n_actions, self.action_shape = 1 + max(p.max_order for p in problems), ()
         self.periods = max(p.horizon for p in problems)
         whole = ("horizon", "capacity", "max_order")
         self.size = {k: np.array([getattr(p, k) for p in problems], np.int64) for k in whole}

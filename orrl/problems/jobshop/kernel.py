@@ -93,7 +93,7 @@ class ShopKernel:
                     f"pad_to is {pad_to} but a shop has (jobs, operations, machines) {size}: pad to at least that"
                 )
             self.n_jobs, self.n_operations, self.n_machines = pad_to
-        self.n_actions = self.n_jobs + 1
+        self.n_actions, self.action_shape = self.n_jobs + 1, ()
         self.idle_action = self.n_jobs
         self.shops = self._tables()
 

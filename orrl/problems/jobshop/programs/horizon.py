@@ -55,7 +55,7 @@ def first_schedule(problem: JobShop, scenario: Outages) -> Schedule | None:
     """
     shop = _Insertion(problem, scenario)
     operations = int(problem.n_operations.sum())
-    effort = 60_000 if problem.blocking else 6_000  # the model of a plain shop needs less help; a try costs about 1 ms
+    effort = 60_000 if problem.blocking else 600  # the model of a plain shop needs no help; a try costs about 1 ms
     tries = min(200, max(2, effort // (operations * problem.n_jobs)))
     rng = stream(0, "first-schedule")
     orders = [np.argsort(-shop.calendar.work.sum(axis=1), kind="stable")]

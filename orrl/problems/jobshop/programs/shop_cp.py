@@ -80,8 +80,10 @@ class ShopCp(Program):
         self._start_from: Schedule | None = None
         self._build()
         start = first_schedule(problem, self.scenario) if hint is None else hint
-        if start is not None:
+        if start is not None and (hint is not None or problem.blocking):
             self.encode(start)
+        else:  # without storage limits CP-SAT finds its first schedules itself, and a hint of ours makes proofs longer
+            self._start_from = start
 
     def _build(self) -> None:
         self.model = cp_model.CpModel()
