@@ -29,7 +29,9 @@ OWN: dict[Kind, dict[str, str]] = {
         "rolling-cp-sat": "orrl.solvers.search.rolling:RollingCpSat",
         "rollout": "orrl.solvers.search.mc_rollout:MonteCarloRollout",
     },
-    "learner": {},
+    "learner": {
+        "ppo": "orrl.solvers.learners.ppo:PPO",
+    },
 }
 
 

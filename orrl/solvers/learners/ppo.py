@@ -1,0 +1,433 @@
+"""`ppo`: proximal policy optimisation on vector observations; several agents share one network (IPPO).
+
+Schulman et al. (2017) for the algorithm; de Witt et al. (2020), "Is Independent Learning All You Need in the StarCraft
+Multi-Agent Challenge?", for independent PPO with shared parameters: each agent is a row of its own, with its own
+observation, the number of the agent, and the reward of the team. One iteration plays whole episodes in a batch of the
+problem's kernel, so no value stands in for what comes after the last decision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from ...core.actions import hold, live
+from ...core.capabilities import HasKernel
+from ...core.callbacks import Event
+from ...core.errors import DataError
+from ...core.learner import Generator, Learner
+from ...core.policy import Policy
+from ...core.rollout import rollout
+from ...core.seeds import stream
+from ...core.types import Support
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import torch
+
+    from ...core.budget import Budget, Clock
+    from ...core.callbacks import Callback
+
+__all__ = ["PPO", "PPOPolicy"]
+
+KIND = "orrl.solvers.learners.ppo:PPOPolicy"
+
+
+@dataclass(repr=False)
+class PPO(Learner):
+    """Train a network on a problem, a list of problems of one size, or a generator.
+
+    Parameters
+    ----------
+    episodes : int
+        Episodes per iteration, played side by side.
+    epochs, minibatch : int
+        Passes over the decisions of an iteration, and decisions per gradient step.
+    learning_rate : float
+        Of Adam; falls linearly to a tenth over the budget.
+    discount, smoothing : float
+        gamma (the problem's own discount is multiplied in) and lambda of the advantages.
+    clip, value_weight, entropy_weight, max_norm : float
+        Of the loss; the entropy's weight falls linearly to a tenth over the budget.
+    hidden : tuple of int
+        Layers of the policy network and of the value network.
+    target_kl : float
+        An iteration's epochs end when the policy has moved this far.
+    check : int
+        Iterations between looks at the greedy policy on the validation problems (the training problem where none are
+        given); the best is kept.
+    threads : int
+        Of torch, while it trains.
+    checkpoint : path, optional
+        File to go on from where it exists, and to write every `check` iterations.
+    """
+
+    episodes: int = 64
+    epochs: int = 4
+    minibatch: int = 512
+    learning_rate: float = 1e-3
+    discount: float = 1.0
+    smoothing: float = 0.95
+    clip: float = 0.2
+    value_weight: float = 0.5
+    entropy_weight: float = 0.01
+    max_norm: float = 0.5
+    hidden: tuple[int, ...] = (128, 128)
+    target_kl: float = 0.03
+    check: int = 10
+    threads: int = 1
+    checkpoint: str | Path | None = None
+    log: list[dict[str, float]] = field(default_factory=list, init=False)
+
+    name: ClassVar[str] = "ppo"
+    scope: ClassVar[Literal["instance", "distribution"]] = "distribution"
+
+    def supports(self, problem: Any) -> Support:
+        """Any problem with a kernel whose choices are finite."""
+        return problem.supports(HasKernel)  # type: ignore[no-any-return]
+
+    def fit(
+        self,
+        source: Any,
+        *,
+        budget: Budget,
+        seed: int = 0,
+        val: Sequence[Any] | None = None,
+        device: str = "cpu",
+        callbacks: Sequence[Callback] = (),
+    ) -> PPOPolicy:
+        """Train until the budget is spent (`iterations` are updates, `steps` decisions of a row); returns the best."""
+        import torch
+
+        before = torch.get_num_threads()
+        torch.set_num_threads(self.threads)
+        try:
+            return self._fit(source, budget, seed, val, device, callbacks)
+        finally:
+            torch.set_num_threads(before)
+
+    def _fit(
+        self,
+        source: Any,
+        budget: Budget,
+        seed: int,
+        val: Sequence[Any] | None,
+        device: str,
+        callbacks: Sequence[Callback],
+    ) -> PPOPolicy:
+        import torch
+
+        from . import ppo_core as core
+
+        batches = _batches(source, self.episodes, seed)
+        problems, kernel = next(batches)
+        judges = list(val) if val is not None else problems[:1]
+        rng, shuffle = stream(seed, "ppo", "act"), stream(seed, "ppo", "shuffle")
+        policy = PPOPolicy.fresh(kernel, self.hidden, seed, device)
+        net = policy.net
+        adam = torch.optim.Adam(net.parameters(), lr=self.learning_rate, eps=1e-5)
+        scale = core.RunningScale(1)
+        clock, steps, iteration, best = budget.start(), 0, 0, -np.inf
+        kept: dict[str, torch.Tensor] = {k: v.clone() for k, v in net.state_dict().items()}
+        streams = {"act": rng, "shuffle": shuffle}
+        self.log = []
+        if self.checkpoint is not None and Path(self.checkpoint).exists():
+            header, arrays = core.load_training(Path(self.checkpoint), "orrl.ppo-training", net, adam, streams)
+            policy.seen, best = frozenset(header["seen"]), header["best"]
+            iteration, steps, self.log = header["iteration"], header["steps"], header["log"]
+            clock = type(clock)(budget, used_seconds=header["seconds"], used_cpu=header["cpu"])
+            scale.from_arrays("return", arrays)
+            policy.scale.from_arrays("obs", arrays)
+            kept = {k[5:]: torch.as_tensor(v) for k, v in arrays.items() if k.startswith("kept.")}
+            for _ in range(iteration):  # the instances go on where they stood
+                problems, kernel = next(batches)
+        stop = False
+        while not stop and not clock.over(steps=steps, iterations=iteration):
+            left = 1.0 - 0.9 * min(1.0, clock.fraction(steps=steps, iterations=iteration))
+            for group in adam.param_groups:
+                group["lr"] = self.learning_rate * left
+            policy.seen |= {p.content_hash for p in problems}
+            memory = _play(policy, kernel, problems, rng, seed + iteration)
+            steps += int(memory.alive.sum()) // max(1, policy.agents)
+            clip = core.Clip(self.clip, None, self.value_weight, self.entropy_weight * left)
+            row = self._update(policy, adam, memory, scale, clip, problems[0].objective.discount, shuffle)
+            iteration += 1
+            row |= {"iteration": iteration, "steps": steps, "seconds": clock.seconds, "return": memory.mean_return}
+            spent = clock.over(steps=steps, iterations=iteration)
+            if iteration % self.check == 0 or spent:
+                row["greedy"] = worth = _judge(policy, judges, seed)
+                if worth >= best:
+                    best, kept = worth, {k: v.clone() for k, v in net.state_dict().items()}
+                self._save(policy, adam, streams, scale, kept, clock, iteration, steps, best)
+            self.log.append(row)
+            info = {k: v for k, v in row.items() if isinstance(v, int | float)}
+            stop = any([bool(tell(Event("iteration", clock.seconds, info=info))) for tell in callbacks])
+            if not spent and not stop:
+                problems, kernel = next(batches)
+        if best == -np.inf:  # stopped before the first look
+            kept = net.state_dict()
+        net.load_state_dict(kept)
+        policy.train_seconds, policy.name = clock.seconds, "ppo"
+        return policy
+
+    def _update(
+        self,
+        policy: PPOPolicy,
+        adam: torch.optim.Optimizer,
+        memory: _Memory,
+        scale: Any,
+        clip: Any,
+        discount: float,
+        shuffle: np.random.Generator,
+    ) -> dict[str, float]:
+        """Some epochs over one batch of episodes."""
+        import torch
+
+        from . import ppo_core as core
+
+        gamma = self.discount * discount
+        gone = np.zeros(memory.rewards.shape[1])
+        for t in range(len(memory.rewards)):  # discounted sums so far: their spread is the scale of the rewards
+            gone = gone * gamma + memory.rewards[t]
+            scale.update(gone[memory.alive[t]][:, None] if memory.alive[t].any() else np.zeros((1, 1)))
+        rewards = (memory.rewards / scale.std[0]).astype(np.float32)
+        gain = core.advantages(rewards, memory.values, memory.alive, discount=gamma, smoothing=self.smoothing)
+        keep = memory.alive.ravel()
+        obs, mask = memory.obs.reshape(keep.size, -1)[keep], memory.mask.reshape(keep.size, -1)[keep]
+        flat = [x.ravel()[keep] for x in (memory.actions, memory.logs, gain, memory.values, gain + memory.values)]
+        tensors = [torch.as_tensor(x, device=policy.device) for x in (obs, mask, *flat)]
+        seen, allowed, action, old_log, advantage, old_value, goal = tensors
+        advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+        shown: list[Any] = []
+        for _ in range(self.epochs):
+            order = shuffle.permutation(len(seen))
+            for begin in range(0, len(order), self.minibatch):
+                part = torch.as_tensor(order[begin : begin + self.minibatch], device=policy.device)
+                logits, value = policy.net(seen[part])
+                law = core.masked_law(logits, allowed[part])
+                new_log = law.log_prob(action[part])
+                loss = core.ppo_loss(
+                    new_log, old_log[part], advantage[part], value, old_value[part], goal[part], law.entropy(), clip
+                )
+                adam.zero_grad()
+                loss.total.backward()  # type: ignore[no-untyped-call]
+                torch.nn.utils.clip_grad_norm_(policy.net.parameters(), self.max_norm)
+                adam.step()
+                shown.append(loss)
+            if shown[-1].kl > self.target_kl:
+                break
+        names = ("surrogate", "value", "entropy", "kl", "clipped")
+        return {name: float(np.mean([getattr(loss, name) for loss in shown])) for name in names}
+
+    def _save(
+        self,
+        policy: PPOPolicy,
+        adam: torch.optim.Optimizer,
+        streams: dict[str, np.random.Generator],
+        scale: Any,
+        kept: dict[str, torch.Tensor],
+        clock: Clock,
+        iteration: int,
+        steps: int,
+        best: float,
+    ) -> None:
+        from .ppo_core import save_training
+
+        if self.checkpoint is None:
+            return
+        header = {"type": "orrl.ppo-training", "iteration": iteration, "steps": steps, "best": best, "log": self.log}
+        header |= {"seconds": clock.seconds, "cpu": clock.cpu_seconds, "seen": sorted(policy.seen)}
+        arrays = {f"kept.{k}": v.cpu().numpy() for k, v in kept.items()}
+        arrays |= scale.to_arrays("return") | policy.scale.to_arrays("obs")
+        save_training(Path(self.checkpoint), header, policy.net, adam, streams, arrays)
+
+    def options(self) -> dict[str, Any]:
+        """Hyperparameters, for tables and model cards."""
+        return {k: v for k, v in asdict(self).items() if k not in ("log", "checkpoint")}
+
+
+@dataclass(slots=True)
+class _Memory:
+    """Decisions of T steps in N rows (an agent is a row)."""
+
+    obs: npt.NDArray[np.float32]
+    mask: npt.NDArray[np.bool_]
+    actions: npt.NDArray[np.int64]
+    logs: npt.NDArray[np.float32]
+    values: npt.NDArray[np.float32]
+    rewards: npt.NDArray[np.float32]
+    alive: npt.NDArray[np.bool_]
+    mean_return: float
+
+
+def _batches(source: Any, rows: int, seed: int) -> Iterator[tuple[list[Any], Any]]:
+    """Problems of each iteration and a kernel for them: one problem for all rows, or fresh ones."""
+    if isinstance(source, Generator):
+        drawn = source.stream(seed, "train")
+        while True:
+            problems = [next(drawn) for _ in range(rows)]
+            yield problems, type(problems[0]).kernel(problems)
+    several = list(source) if isinstance(source, Sequence) else [source]
+    if not several:
+        raise DataError("there is nothing to learn from: give at least one problem")
+    problems = [several[b % len(several)] for b in range(rows)]
+    kernel = type(several[0]).kernel(several)
+    while True:
+        yield problems, kernel
+
+
+def _play(
+    policy: PPOPolicy, kernel: Any, problems: list[Any], rng: np.random.Generator, seed: int
+) -> _Memory:
+    """One episode a row, actions drawn from the policy."""
+    rows = len(problems)
+    worlds = [p.scenario(int(s)) for p, s in zip(problems, rng.integers(2**31, size=rows), strict=True)]
+    several = len(kernel.problems)
+    which = [0] * rows if several == 1 else [b % several for b in range(rows)]
+    state = kernel.reset(worlds, which)
+    kept: list[tuple[Any, ...]] = []
+    mask = kernel.mask(state)
+    done = ~live(mask)
+    total = np.zeros(rows)
+    agents = max(1, policy.agents)
+    while not done.all():
+        obs = policy.look(kernel, state, learn=True)
+        flat = mask.reshape(-1, mask.shape[-1])
+        logits, values = policy.evaluate(obs)
+        scores = np.where(flat, logits, -np.inf)
+        scores = np.where(flat.any(axis=1, keepdims=True), scores, 0.0)
+        scores = scores - scores.max(axis=1, keepdims=True)
+        law = np.exp(scores)
+        logs = scores - np.log(law.sum(axis=1, keepdims=True))
+        noise = rng.gumbel(size=scores.shape)
+        action = (scores + noise).argmax(axis=1)
+        rewards, over = kernel.step(state, hold(action.reshape(mask.shape[:-1]), done))
+        alive = np.repeat(~done, agents)
+        gained = np.repeat(rewards, agents) * alive
+        chosen = np.take_along_axis(logs, action[:, None], axis=1)[:, 0]
+        kept.append((obs, flat.copy(), action, chosen.astype(np.float32), values, gained.astype(np.float32), alive))
+        total += rewards * ~done
+        done, mask = np.array(over), kernel.mask(state)
+    return _Memory(*(np.array([row[i] for row in kept]) for i in range(7)), mean_return=float(total.mean()))
+
+
+def _judge(policy: PPOPolicy, problems: list[Any], seed: int) -> float:
+    """Mean of the signed objective of the greedy policy (higher is better); a failed episode counts as the worst."""
+    worth = []
+    for number, problem in enumerate(problems):
+        worlds = 1 if not problem.is_stochastic else 20
+        seeds = stream(seed, "ppo", "judge", number).integers(2**31, size=worlds)
+        for episode in rollout(problem, policy, [problem.scenario(int(s)) for s in seeds], seed=seed):
+            worth.append(-np.inf if episode.failed else problem.objective.sign * episode.value)
+    return float(np.mean(worth))
+
+
+class PPOPolicy(Policy):
+    """A trained network: two perceptrons, for the logits and for the value.
+
+    Parameters
+    ----------
+    inputs, actions, agents : int
+        Length of an observation (with the agent's number appended), choices, agents (0 where one decides).
+    hidden : tuple of int
+        Layers.
+    """
+
+    name = "ppo"
+    scope = "distribution"
+    train_seconds = 0.0
+
+    def __init__(self, inputs: int, actions: int, agents: int, hidden: Sequence[int], device: str = "cpu") -> None:
+        from .networks import TwoTowers
+        from .ppo_core import RunningScale
+
+        self.shape = (inputs, actions, agents, tuple(hidden))
+        self.agents, self.device = agents, device
+        self.net = TwoTowers(inputs, actions, hidden).to(device)
+        self.scale = RunningScale(inputs - agents)
+        self.greedy = True
+        self.needs_observation = agents == 0
+
+    @classmethod
+    def fresh(cls, kernel: Any, hidden: Sequence[int], seed: int, device: str) -> Self:
+        """A policy for a kernel, with weights drawn from the seed."""
+        import torch
+
+        agents = kernel.action_shape[0] if kernel.action_shape else 0
+        first = kernel.reset([kernel.problems[0].scenario(0)], [0])
+        shown = kernel.observe_agents(first) if agents else kernel.observe(first)
+        inputs = int(np.prod(shown.shape[2 if agents else 1 :])) + agents
+        with torch.random.fork_rng():
+            torch.manual_seed(int(stream(seed, "ppo", "weights").integers(2**31)))
+            return cls(inputs, kernel.n_actions, agents, hidden, device)
+
+    def look(self, kernel: Any, state: Any, *, learn: bool = False) -> npt.NDArray[np.float32]:
+        """Scaled observations (N, inputs), one row an agent."""
+        raw = kernel.observe_agents(state) if self.agents else kernel.observe(state)
+        return self._scaled(np.asarray(raw, np.float64), learn)
+
+    def _scaled(self, raw: npt.NDArray[np.float64], learn: bool) -> npt.NDArray[np.float32]:
+        rows = raw.reshape(-1, self.shape[0] - self.agents)
+        if learn:
+            self.scale.update(rows)
+        flat = np.clip((rows - self.scale.mean) / self.scale.std, -10.0, 10.0)
+        if self.agents:
+            flat = np.concatenate([flat, np.tile(np.eye(self.agents), (len(flat) // self.agents, 1))], axis=1)
+        return flat.astype(np.float32)
+
+    def evaluate(self, obs: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Logits (N, A) and values (N,)."""
+        import torch
+
+        with torch.no_grad():
+            logits, value = self.net(torch.as_tensor(obs, device=self.device))
+        return logits.cpu().numpy(), value.cpu().numpy()
+
+    def reset(self, problem: Any, *, batch: int = 1, seed: int = 0) -> None:
+        """Start the stream of sampled actions."""
+        self._rng = stream(seed, "ppo-policy")
+
+    def act(self, obs: Any, info: Mapping[str, Any]) -> npt.NDArray[np.int64]:
+        """The likeliest accepted action, or a drawn one with ``greedy = False``."""
+        mask = info["action_mask"]
+        view = info["view"]
+        rows = self.look(view.kernel, view.state) if self.agents else self._scaled(np.asarray(obs, np.float64), False)
+        logits, _ = self.evaluate(rows)
+        if logits.shape[1] != mask.shape[-1]:
+            raise DataError(
+                f"policy {self.name!r} knows {logits.shape[1]} actions, the problem has {mask.shape[-1]}: pad both alike"
+            )
+        scores = np.where(mask, logits.reshape(mask.shape), -np.inf)
+        if not self.greedy:
+            scores = scores + self._rng.gumbel(size=scores.shape)
+        return np.asarray(scores.argmax(axis=-1), dtype=np.int64)
+
+    def save(self, path: str | Path) -> None:
+        """Write weights and scales; no pickle."""
+        from ...core.archive import write_archive
+
+        header = {"type": KIND, "shape": [*self.shape[:3], list(self.shape[3])], "seen": sorted(self.seen)}
+        header |= {"name": self.name, "train_seconds": self.train_seconds}
+        weights = {f"net.{k}": v.cpu().numpy() for k, v in self.net.state_dict().items()}
+        write_archive(path, header, weights | self.scale.to_arrays("obs"))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Inverse of `save`."""
+        import torch
+
+        from ...core.archive import read_archive
+
+        header, arrays = read_archive(path, KIND)
+        policy = cls(*header["shape"])
+        policy.net.load_state_dict({k[4:]: torch.as_tensor(v) for k, v in arrays.items() if k.startswith("net.")})
+        policy.scale.from_arrays("obs", arrays)
+        policy.seen, policy.name = frozenset(header["seen"]), header["name"]
+        policy.train_seconds = header["train_seconds"]
+        return policy
