@@ -122,7 +122,7 @@ class LiteralCpSat(ShopCp):
             "new_linear_propagation": False,
             "also_bump_variables_in_conflict_reasons": True,
         }
-        return chosen | ({"binary_search_num_conflicts": 1000} if threads == 1 else {})
+        return chosen | ({"binary_search_num_conflicts": 200} if threads == 1 else {})
 
 
 def _is_before(a: Operation, b: Operation) -> Callable[[Schedule], bool]:
