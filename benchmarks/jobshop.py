@@ -15,8 +15,10 @@ import tempfile
 import time
 from typing import TYPE_CHECKING, Any
 
+from tables import Part, Row, peer, run_parts  # first: it sets the threads of what comes below
+
+# isort: split
 import numpy as np
-from tables import Part, Row, peer, run_parts
 
 import orrl
 from orrl.catalogue import best_known
