@@ -1,8 +1,8 @@
 """UAV offloading: every method against the proven optimum, certified bounds on larger networks, simulator speed.
 
 ``python benchmarks/uav.py`` runs every part, ``--part optimum bounds`` only those; ``--out`` keeps the rows as JSON.
-The main table has five SINR networks (generator seeds 1 to 5) and five training seeds of each learner; intervals resample
-networks and seeds. Peers run in environments of their own (``python benchmarks/peers/make.py mobile_env``).
+The main table has five SINR networks (generator seeds 1 to 5) and five training seeds of each learner; intervals
+resample networks and seeds. Peers run in environments of their own (``python benchmarks/peers/make.py mobile_env``).
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import statistics
 import time
 from typing import TYPE_CHECKING, Any
-
 
 from tables import Part, Row, peer, run_parts  # first: it sets the threads of what comes below
 

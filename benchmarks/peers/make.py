@@ -1,7 +1,8 @@
 """Build one virtual environment per peer package, and run a peer's timing script in it.
 
 ``python benchmarks/peers/make.py`` builds all of them, ``make.py jssenv rl4co`` only those. An environment whose stamp
-equals its pins is left as it is. `PEERS` is the only place where versions of the peers are written down.
+equals its pins is left as it is. `PEERS` is the only place where versions of the peers are written down, and `RECIPES`
+of the training libraries of ``benchmarks/recipes``, which are built when named.
 """
 
 from __future__ import annotations
@@ -54,8 +55,28 @@ PEERS: dict[str, tuple[str, ...]] = {
         "matplotlib==3.11.2",
         "numpy==2.4.6",
     ),
+    "mobile_env": (
+        "mobile-env==2.1.0",
+        "gymnasium==1.4.0",
+        "numpy==2.4.6",
+        "pandas==3.1.1",
+        "matplotlib==3.11.2",
+        "shapely==2.2.0",
+        "svgpath2mpl==1.0.0",
+        "pygame==2.6.1",
+    ),
 }
 """Exact pip requirements of each environment (tested together on Python 3.11)."""
+
+_ORRL = ("numba==0.68.1", "numpy==2.4.6", "scipy==1.17.1", "pettingzoo==1.27.0", "torch==2.13.0")
+
+RECIPES: dict[str, tuple[str, ...]] = {
+    "torchrl": ("torchrl==0.14.1", "tensordict==0.14.3", "gymnasium==1.4.0", *_ORRL),
+    "rllib": ("ray[rllib]==2.60.0", "gymnasium==1.2.2", *_ORRL),  # ray admits no other gymnasium
+}
+"""The same for the recipes in ``benchmarks/recipes``: a training library and what orrl needs to step; built by name."""
+
+ENVIRONMENTS = {**PEERS, **RECIPES}
 
 
 class PeerError(RuntimeError):
@@ -80,7 +101,7 @@ def build(name: str) -> None:
     Parameters
     ----------
     name
-        A key of `PEERS`.
+        A key of `ENVIRONMENTS`.
 
     Raises
     ------
@@ -90,7 +111,8 @@ def build(name: str) -> None:
     if is_built(name):
         return
     venv.create(VENVS / name, clear=True, with_pip=True)
-    command = [str(venv_python(name)), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PEERS[name]]
+    command = [str(venv_python(name)), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    command += ENVIRONMENTS[name]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise PeerError(f"pip failed for {name}:\n" + "\n".join(done.stderr.splitlines()[-15:]))
@@ -99,7 +121,7 @@ def build(name: str) -> None:
 
 def versions(name: str) -> dict[str, str]:
     """Return the installed version of every pinned package of one environment."""
-    packages = [pin.split("==")[0] for pin in PEERS[name]]
+    packages = [pin.split("==")[0].split("[")[0] for pin in ENVIRONMENTS[name]]
     code = "import sys; from importlib.metadata import version; print(*map(version, sys.argv[1:]))"
     command = [str(venv_python(name)), "-c", code, *packages]
     found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
@@ -112,8 +134,8 @@ def run_peer(name: str, *args: str | Path, timeout: float | None = None) -> list
     Parameters
     ----------
     name
-        ``"jssenv"``, ``"job_shop_lib"``, ``"rl4co"``, ``"pyjobshop"``, or ``"ortools"``; the last one has no
-        environment of its own and runs in the interpreter of the caller.
+        ``"jssenv"``, ``"job_shop_lib"``, ``"rl4co"``, ``"pyjobshop"``, ``"mobile_env"``, or ``"ortools"``; the last one
+        has no environment of its own and runs in the interpreter of the caller.
     *args
         Command line of the script.
     timeout
@@ -140,10 +162,11 @@ def run_peer(name: str, *args: str | Path, timeout: float | None = None) -> list
 def main() -> int:
     """Build the environments named on the command line and print their versions."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("names", nargs="*", metavar="PEER", help=f"any of {', '.join(PEERS)}; all if left out")
+    choices = f"any of {', '.join(ENVIRONMENTS)}; all peers if left out"
+    parser.add_argument("names", nargs="*", metavar="NAME", help=choices)
     names: list[str] = parser.parse_args().names or list(PEERS)
-    if unknown := sorted(set(names) - set(PEERS)):
-        parser.error(f"no such peer: {', '.join(unknown)} (choose from {', '.join(PEERS)})")
+    if unknown := sorted(set(names) - set(ENVIRONMENTS)):
+        parser.error(f"no such environment: {', '.join(unknown)} (choose from {', '.join(ENVIRONMENTS)})")
     failed = 0
     for name in names:
         begin = time.perf_counter()
@@ -160,7 +183,7 @@ def main() -> int:
 
 
 def _stamp(name: str) -> dict[str, Any]:
-    return {"python": list(sys.version_info[:3]), "pins": list(PEERS[name])}
+    return {"python": list(sys.version_info[:3]), "pins": list(ENVIRONMENTS[name])}
 
 
 if __name__ == "__main__":
