@@ -22,7 +22,7 @@ Mask = npt.NDArray[np.bool_]
 
 def live(mask: Mask) -> Mask:
     """Rows (B,) that still have something to decide."""
-    alive: Mask = mask.reshape(len(mask), -1).any(axis=1)
+    alive: Mask = mask.any(axis=tuple(range(1, mask.ndim)))
     return alive
 
 
@@ -30,7 +30,7 @@ def accepted(mask: Mask, actions: Actions) -> Mask:
     """Whether the whole action of each row (B,) is one of those that its mask accepts."""
     known = (actions >= 0) & (actions < mask.shape[-1])
     inside = np.take_along_axis(mask, np.where(known, actions, 0)[..., None], axis=-1)[..., 0]
-    fine: Mask = (known & inside).reshape(len(mask), -1).all(axis=1)
+    fine: Mask = (known & inside).all(axis=tuple(range(1, actions.ndim)))
     return fine
 
 

@@ -113,7 +113,7 @@ def rollout(
         mask = kernel.mask(state)
     failed = kernel.failed(state) | ~done
     played = np.array(chosen, dtype=np.int64).reshape(-1, rows, *kernel.action_shape)
-    lasted = (played >= 0).reshape(len(played), rows, -1).all(axis=2).sum(axis=0)
+    lasted = (played >= 0).all(axis=tuple(range(2, played.ndim))).sum(axis=0)
     reward = np.array(gained, dtype=np.float64).reshape(-1, rows)
     episodes = []
     for b in range(rows):

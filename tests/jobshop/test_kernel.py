@@ -453,6 +453,35 @@ def test_a_cap_on_work_in_process_holds_where_waiting_is_not_offered():
         check_episode(shop, episode)
 
 
+@given(shops_in_worlds(), SEEDS, st.integers(1, 4), st.booleans())
+@settings(max_examples=80, deadline=None)
+def test_the_mask_keeps_the_cap_on_work_in_process(case, seed, cap, compiled):
+    problem, world = case
+    kernel = ShopKernel([problem], wip_cap=cap, compiled=compiled)
+    state = kernel.reset([world])
+    rng = np.random.default_rng(seed)
+    for _ in range(400):
+        mask = kernel.mask(state)[0]
+        if not mask.any():
+            break
+        inside = int(((state.start[0] >= 0).any(axis=1) & ~left(problem, state)).sum())
+        fresh = (state.start[0] < 0).all(axis=1) & mask[:-1]
+        if inside >= cap:  # nobody is let in, unless nothing else can ever happen
+            assert not fresh.any() or (inside > 0 and not mask[-1] and not (mask[:-1] & ~fresh).any())
+        kernel.step(state, np.array([rng.choice(np.flatnonzero(mask))]))
+    assert not kernel.mask(state)[0].any()
+    same = ShopKernel([problem], wip_cap=problem.n_jobs)
+    free = ShopKernel([problem])
+    assert np.array_equal(same.mask(same.reset([world])), free.mask(free.reset([world])))
+
+
+def left(problem, state):
+    """Jobs whose last operation is over."""
+    plan = Schedule.realised(problem, state.start[0], state.scenarios[0])
+    last = [(j, n - 1) for j, n in enumerate(problem.n_operations)]
+    return np.array([state.start[0][o] >= 0 and plan.finish[o] <= state.time[0] for o in last])
+
+
 def test_the_kernel_says_what_does_not_fit():
     shop = opposite_routes(swap=True)
     with pytest.raises(DataError, match="at least one shop"):

@@ -42,7 +42,7 @@ class JobShopEnv(KernelEnv):
         Jobs, operations per job and machines of the spaces; the largest shop given by default. Needed where a generator
         or ``reset(options={"instance": ...})`` brings larger ones.
     options : mapping
-        As `KernelEnv` and `ShopKernel`: instances, split, illegal, wait, reward_scale.
+        As `KernelEnv` and `ShopKernel`: instances, split, illegal, wait, wip_cap, reward_scale.
     """
 
     def __init__(

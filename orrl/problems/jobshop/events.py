@@ -27,7 +27,7 @@ Int = npt.NDArray[np.int64]
 # columns of the tables below
 MACHINE, DURATION, REST = 0, 1, 2
 OPERATIONS, RELEASE, DUE, WEIGHT = 0, 1, 2, 3
-BLOCKING, SWAP, REPEAT, GOAL, SCALE = 0, 1, 2, 3, 4
+BLOCKING, SWAP, REPEAT, GOAL, SCALE, CAP = 0, 1, 2, 3, 4, 5
 WHICH, TIME, ENDED, FAILED, NEXT = 0, 1, 2, 3, 4
 BEGUN, READY, TARGET, HELD = 0, 1, 2, 3
 START, WORK = 0, 1
@@ -38,7 +38,7 @@ class Shops(NamedTuple):
 
     route: Int  # (P, J, K, 3) machine (-1 in padded places), duration, work from this operation to the last
     facts: Int  # (P, J, 4) operations (0 for a padded job), release, due (NEVER without), weight
-    config: Int  # (P, 5) blocking, swap, repeat, goal (0 makespan, 1 total flow, 2 tardiness), scale of the features
+    config: Int  # (P, 6) blocking, swap, repeat, goal (0 makespan, 1 total flow, 2 tardiness), scale, cap (0 none)
 
 
 class Batch(NamedTuple):
@@ -187,12 +187,18 @@ def _stranded(facts, config, row, job, visit, b):  # type: ignore[no-untyped-def
 def _choices(config, row, job, holder, window, mask, b, wait):  # type: ignore[no-untyped-def]
     """Write the mask and the next event of row b and count its different choices; a swap cycle is one choice.
 
-    Events: an operation ends, a job is released, a machine comes up.
+    Events: an operation ends, a job is released, a machine comes up. With as many jobs in the shop as its cap on work in
+    process no other is let in, unless nothing else could ever happen.
     """
     p, t = row[b, WHICH], row[b, TIME]
     swaps = config[p, BLOCKING] and config[p, SWAP]
+    room = config[p, CAP]
+    if room > 0:
+        for j in range(job.shape[1]):
+            room -= int(job[b, j, BEGUN] > 0 and (job[b, j, TARGET] >= 0 or job[b, j, READY] > t))
+        room = 1 if room > 0 else -1
     calendar = window.shape[2] > 0
-    jobs, count, soon, begun = job.shape[1], 0, NEVER, True
+    jobs, count, soon, begun, outside = job.shape[1], 0, NEVER, True, False
     for j in range(jobs):
         mask[b, j] = False
         begun = begun and job[b, j, TARGET] < 0
@@ -202,6 +208,9 @@ def _choices(config, row, job, holder, window, mask, b, wait):  # type: ignore[n
             continue
         m = job[b, j, TARGET]
         if m < 0 or (holder[b, m] >= 0 and not (swaps and job[b, j, HELD] >= 0)):
+            continue
+        if room < 0 and job[b, j, BEGUN] == 0:
+            outside = True
             continue
         if calendar and _up(window, b, m, t) > t:
             continue
@@ -220,6 +229,11 @@ def _choices(config, row, job, holder, window, mask, b, wait):  # type: ignore[n
                     break
                 if window[b, m, w, 1] > t:
                     soon = min(soon, window[b, m, w, 1])
+    if outside and count == 0 and soon == NEVER:
+        for j in range(jobs):
+            m = job[b, j, TARGET]
+            mask[b, j] = job[b, j, BEGUN] == 0 and m >= 0 and holder[b, m] < 0 and job[b, j, READY] <= t
+            count += mask[b, j]
     row[b, NEXT] = soon
     mask[b, jobs] = soon < NEVER and (wait or count == 0)
     return count + mask[b, jobs]

@@ -61,6 +61,8 @@ class ShopKernel:
         P shops of any size.
     wait : bool
         Offer waiting while something can move. Without it schedules are non-delay, which excludes optima.
+    wip_cap : int, optional
+        Jobs that may be in the shop together: the mask lets no other in while waiting helps.
     reward_scale : float
         Rewards are divided by it.
     pad_to : (int, int, int), optional
@@ -74,6 +76,7 @@ class ShopKernel:
         problems: Sequence[JobShop],
         *,
         wait: bool = True,
+        wip_cap: int | None = None,
         reward_scale: float = 1.0,
         pad_to: tuple[int, int, int] | None = None,
         compiled: bool | None = None,
@@ -81,7 +84,9 @@ class ShopKernel:
         if not problems:
             raise DataError("the kernel needs at least one shop")
         self.problems = list(problems)
-        self.wait, self.reward_scale = wait, reward_scale
+        if wip_cap is not None and wip_cap < 1:
+            raise DataError(f"wip_cap is {wip_cap!r}: give a number of jobs of at least 1, or None")
+        self.wait, self.wip_cap, self.reward_scale = wait, wip_cap, reward_scale
         self._compiled, self._played = compiled, 0
         self.n_jobs = max(p.n_jobs for p in self.problems)
         self.n_operations = max(p.machines.shape[1] for p in self.problems)
@@ -103,7 +108,7 @@ class ShopKernel:
         route[..., events.MACHINE] = -1
         job = np.zeros((count, jobs, 4), np.int64)
         job[..., events.DUE] = NEVER
-        config = np.zeros((count, 5), np.int64)
+        config = np.zeros((count, 6), np.int64)
         for p, shop in enumerate(self.problems):
             n, k = shop.machines.shape
             route[p, :n, :k, events.MACHINE] = shop.machines
@@ -116,7 +121,8 @@ class ShopKernel:
                 job[p, :n, events.DUE] = shop.due
             goal = next(i for i, goal in enumerate(GOALS) if goal == shop.objective.name)
             repeat = shop.interruptions.mode == "repeat"
-            config[p] = (shop.blocking, shop.swap, repeat, goal, max(1, int(shop.durations.sum(axis=1).max())))
+            scale = max(1, int(shop.durations.sum(axis=1).max()))
+            config[p] = (shop.blocking, shop.swap, repeat, goal, scale, self.wip_cap or 0)
         return Shops(route, job, config)
 
     def _code(self, rows: int) -> SimpleNamespace:
