@@ -104,10 +104,10 @@ def _train(problem: UavOffloading, name: str, seed: int) -> Row:
     begin = time.process_time()
     policy = orrl.train(problem, name, budget=orrl.Budget(iterations=EPISODES), seed=seed)
     cpu = time.process_time() - begin
-    value = rollout(problem, policy, [problem.nominal()])[0].value
-    final = policy.with_kept("final")
-    other = rollout(problem, final, [problem.nominal()])[0].value
-    return {"best": value, "final": other, "cpu": cpu, "ms": _decision_ms(problem, policy)}
+    values = {}
+    for policy.kept in ("final", "best"):
+        values[policy.kept] = rollout(problem, policy, [problem.nominal()])[0].value
+    return {**values, "cpu": cpu, "ms": _decision_ms(problem, policy)}
 
 
 def _ippo(problem: UavOffloading, seed: int) -> tuple[float, float]:

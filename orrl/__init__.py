@@ -13,6 +13,7 @@ _HOME = {
     "Interruptions": "orrl.problems.jobshop.interruptions",
     "JobShop": "orrl.problems.jobshop.data",
     "Schedule": "orrl.problems.jobshop.schedule",
+    "UavOffloading": "orrl.problems.uav.data",
     "as_policy": "orrl.methods",
     "check_problem": "orrl.check",
     "compare": "orrl.comparison",
@@ -35,6 +36,7 @@ __all__ = [
     "Interruptions",
     "JobShop",
     "Schedule",
+    "UavOffloading",
     "__version__",
     "as_policy",
     "check_problem",
@@ -65,6 +67,7 @@ if TYPE_CHECKING:
     from .problems.jobshop.data import JobShop
     from .problems.jobshop.interruptions import Interruptions
     from .problems.jobshop.schedule import Schedule
+    from .problems.uav.data import UavOffloading
     from .versions import show_versions
 
 

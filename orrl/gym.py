@@ -26,3 +26,4 @@ def make_env(problem: Any, *, load_options: dict[str, Any] | None = None, **opti
 
 
 gymnasium.register(id="orrl/JobShop-v0", entry_point="orrl.gym:make_env", disable_env_checker=True)
+gymnasium.register(id="orrl/UavOffloading-v0", entry_point="orrl.gym:make_env", disable_env_checker=True)

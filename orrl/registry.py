@@ -20,17 +20,27 @@ Kind = Literal["problem", "solver", "learner"]
 OWN: dict[Kind, dict[str, str]] = {
     "problem": {
         "jobshop": "orrl.problems.jobshop:JobShop",
+        "uav": "orrl.problems.uav:UavOffloading",
     },
     "solver": {
         "best-of-n": "orrl.solvers.search.best_of_n:BestOfN",
+        "best-response": "orrl.solvers.search.best_response:BestResponse",
         "cp-sat": "orrl.solvers.exact.cp_sat:CpSat",
         "iterated-greedy": "orrl.solvers.search.iterated_greedy:IteratedGreedy",
+        "joint-dp": "orrl.solvers.exact.joint_dp:JointDp",
+        "lagrangian": "orrl.solvers.exact.lagrangian:Lagrangian",
         "milp": "orrl.solvers.exact.milp:Milp",
+        "pair-dp": "orrl.solvers.search.pair_dp:PairDp",
+        "pso": "orrl.solvers.search.pso:Pso",
         "rolling-cp-sat": "orrl.solvers.search.rolling:RollingCpSat",
         "rollout": "orrl.solvers.search.mc_rollout:MonteCarloRollout",
     },
     "learner": {
+        "double-q": "orrl.solvers.learners.sarsa:DoubleQ",
+        "expected-sarsa": "orrl.solvers.learners.sarsa:ExpectedSarsa",
         "ppo": "orrl.solvers.learners.ppo:PPO",
+        "q-learning": "orrl.solvers.learners.sarsa:QLearning",
+        "sarsa": "orrl.solvers.learners.sarsa:Sarsa",
     },
 }
 

@@ -84,8 +84,10 @@ def test_train_takes_a_learner_and_solve_points_to_it(shop: orrl.JobShop, monkey
 def test_every_method_says_yes_or_why_not(shop: orrl.JobShop) -> None:
     table = orrl.list_solvers(shop)
     frame = table.to_frame().set_index("method")
-    assert {"cp-sat", "milp", "iterated-greedy", "rollout", "best-of-n", "rolling-cp-sat", "mwkr"} <= set(frame.index)
-    assert frame.supported.all()
+    able = {"cp-sat", "milp", "iterated-greedy", "rollout", "best-of-n", "rolling-cp-sat", "mwkr", "ppo"}
+    assert frame.loc[sorted(able), "supported"].all()
+    assert not frame.loc[["joint-dp", "sarsa"], "supported"].any()
+    assert "HasAgentSubproblems" in frame.loc["joint-dp", "reason"]
     calendar = shop.replace(interruptions=orrl.Interruptions(law="mtbf", mtbf=50.0, mode="repeat"))
     frame = orrl.list_solvers(calendar).to_frame().set_index("method")
     assert not frame.supported["cp-sat"] and "mode='resume'" in frame.reason["cp-sat"]

@@ -160,7 +160,9 @@ def _first(a: Any, b: Any) -> int:
     """Index of the first difference, the length where there is none."""
     shorter = min(len(a), len(b))
     longer = max(len(a), len(b))
-    return next((i for i in range(shorter) if np.any(np.asarray(a[i] != b[i]))), shorter if shorter < longer else longer)
+    return next(
+        (i for i in range(shorter) if np.any(np.asarray(a[i] != b[i]))), shorter if shorter < longer else longer
+    )
 
 
 def _get(actions: Any, at: int) -> Any:

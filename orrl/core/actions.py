@@ -22,16 +22,14 @@ Mask = npt.NDArray[np.bool_]
 
 def live(mask: Mask) -> Mask:
     """Rows (B,) that still have something to decide."""
-    alive: Mask = mask.any(axis=tuple(range(1, mask.ndim)))
-    return alive
+    return np.asarray(mask.any(axis=tuple(range(1, mask.ndim))))
 
 
 def accepted(mask: Mask, actions: Actions) -> Mask:
     """Whether the whole action of each row (B,) is one of those that its mask accepts."""
     known = (actions >= 0) & (actions < mask.shape[-1])
     inside = np.take_along_axis(mask, np.where(known, actions, 0)[..., None], axis=-1)[..., 0]
-    fine: Mask = (known & inside).all(axis=tuple(range(1, actions.ndim)))
-    return fine
+    return np.asarray((known & inside).all(axis=tuple(range(1, actions.ndim))))
 
 
 def draw(mask: Mask, rng: np.random.Generator) -> Actions:

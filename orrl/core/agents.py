@@ -58,8 +58,8 @@ class AgentGraph:
         counts = np.bincount(self.indices, minlength=self.nodes)
         return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), source[order]
 
-    def reachable(self) -> npt.NDArray[np.bool_]:
-        """Nodes (U, T, G) on some path of an agent from its start to its end."""
+    def reachable(self, keep: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[np.bool_]:
+        """Nodes (U, T, G) on some path of an agent from its start to its end that stays within `keep` (U, T, G)."""
         step = np.zeros((self.nodes, self.nodes), np.bool_)
         step[np.repeat(np.arange(self.nodes), np.diff(self.indptr)), self.indices] = True
         ahead = np.zeros((self.agents, self.slots, self.nodes), np.bool_)
@@ -67,9 +67,15 @@ class AgentGraph:
         for u, (start, end) in enumerate(zip(self.starts, self.ends, strict=True)):
             ahead[u, 0, start] = True
             back[u, -1, slice(None) if end < 0 else end] = True
+            if keep is not None:
+                ahead[u, 0] &= keep[u, 0]
+                back[u, -1] &= keep[u, -1]
             for t in range(1, self.slots):
                 ahead[u, t] = step[ahead[u, t - 1]].any(axis=0)
                 back[u, -1 - t] = step[:, back[u, -t]].any(axis=1)
+                if keep is not None:
+                    ahead[u, t] &= keep[u, t]
+                    back[u, -1 - t] &= keep[u, -1 - t]
         return ahead & back
 
 
@@ -125,7 +131,8 @@ class IndexedKernel:
         ``void(f8[::1], i8[::1], f8[::1], f8[::1], i8[::1])``.
     step : ``bool(data, sizes, noise, memory, actions, index, rewards)``
         Apply actions (N,); writes the new rows (N,), the rewards (N,) that the agents learn from, and last the reward
-        of the problem itself, so `rewards` is (N + 1,). True at the end. Compiled with explicit types
+        of the problem itself, so `rewards` is (N + 1,). True at the end, and in a dead end, where the problem's reward
+        is -inf; `memory` may be viewed as integers. Compiled with explicit types
         ``b1(f8[::1], i8[::1], f8[::1], f8[::1], i8[::1], i8[::1], f8[::1])``.
     rows : callable
         Rows (N,) of a snapshot of the problem's kernel, so that a table can act in it.

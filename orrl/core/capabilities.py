@@ -15,10 +15,10 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from .agents import AgentGraph, AgentRelaxation, IndexedKernel
     from .budget import Deadline
     from .policy import Policy
     from .program import Program
-    from .agents import AgentGraph, AgentRelaxation, IndexedKernel
     from .rollout import Trajectory
 
 __all__ = [
@@ -404,12 +404,24 @@ class HasAgentSubproblems(Protocol):
         """Nodes, moves, starts and ends."""
         ...
 
-    def joint_reward(self, slot: int) -> npt.NDArray[Any]:
-        """What all agents earn together in a slot, one axis of G nodes per agent; -1 where they may not stand so."""
+    def joint_reward(
+        self,
+        slot: int,
+        nodes: Sequence[npt.NDArray[np.int64]] | None = None,
+        losses: Sequence[FloatArray] | None = None,
+    ) -> npt.NDArray[Any]:
+        """What all agents earn together in a slot, one axis of G nodes per agent; -1 where they may not stand so.
+
+        With `nodes`, a list of nodes for each agent, the axes are these lists. Positions whose `losses`, one for each
+        entry of the lists, add up to more than 1 are of no interest: they may stay -1.
+        """
         ...
 
     def response(self, paths: npt.NDArray[np.int64], free: Sequence[int]) -> npt.NDArray[Any]:
-        """The same with all agents but one or two held on `paths`: (T, G) or (T, G, G), -1 where not allowed."""
+        """The same with all agents but one or two held on `paths`: (T, G) or (T, G, G), -1 where not allowed.
+
+        An agent whose path is -1 is left out, so that plans can be made one agent after the other.
+        """
         ...
 
     def relaxation(self) -> AgentRelaxation:

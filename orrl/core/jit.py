@@ -84,7 +84,8 @@ class Source:
         from numba import types
 
         words: dict[str, Any] = {"i8": types.int64, "f8": types.float64, "f4": types.float32, "b1": types.boolean}
-        words |= {"void": types.void, "i4": types.int32}
+        words |= {"void": types.void, "i2": types.int16, "i4": types.int32, "u8": types.uint64}
+        words |= {"function": types.FunctionType}
         done: dict[str, Any] = {}
         compiler: Any = numba.njit
         version = self._version()

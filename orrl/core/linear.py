@@ -1,4 +1,4 @@
-"""One table of columns and rows, rendered for Pyomo and for highspy, so that both hold the same program."""
+"""One table of columns and rows, rendered for Pyomo, highspy and CP-SAT, so that all hold the same program."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ....core.errors import OrrlError
+from .errors import OrrlError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Key", "Linear", "to_highs", "to_pyomo"]
+    from .types import Sense
+
+__all__ = ["Key", "Linear", "to_cp_sat", "to_highs", "to_pyomo"]
 
 Key = tuple[Any, ...]
 """A column or row: its family's name, then whole numbers, such as ``("start", job, operation)``."""
@@ -20,7 +22,7 @@ Key = tuple[Any, ...]
 
 @dataclass(slots=True)
 class Linear:
-    """Minimise ``offset + sum cost x`` subject to ``lower <= sum a x <= upper``.
+    """Minimise (or maximise) ``offset + sum cost x`` subject to ``lower <= sum a x <= upper``.
 
     Parameters
     ----------
@@ -30,11 +32,14 @@ class Linear:
         Constraints; terms are (key, coefficient) pairs.
     offset : float
         Constant of the objective.
+    sense : {"min", "max"}
+        Direction of the objective.
     """
 
     columns: dict[Key, tuple[float, float, bool, float]] = field(default_factory=dict)
     rows: dict[Key, tuple[float, tuple[tuple[Key, float], ...], float]] = field(default_factory=dict)
     offset: float = 0.0
+    sense: Sense = "min"
 
     def column(self, key: Key, lower: float, upper: float, *, integer: bool = False, cost: float = 0.0) -> Key:
         """Add a variable."""
@@ -49,10 +54,14 @@ class Linear:
         """Add ``sum a x <= upper``."""
         self.rows[key] = (float("-inf"), terms, float(upper))
 
+    def equal(self, key: Key, value: float, *terms: tuple[Key, float]) -> None:
+        """Add ``sum a x = value``."""
+        self.rows[key] = (float(value), terms, float(value))
+
     def relax(self) -> Linear:
         """The same table without integrality."""
         columns = {k: (low, high, False, cost) for k, (low, high, _, cost) in self.columns.items()}
-        return Linear(columns, self.rows, self.offset)
+        return Linear(columns, self.rows, self.offset, self.sense)
 
 
 def to_pyomo(table: Linear, name: str, *, duals: bool = False) -> tuple[Any, dict[Key, Any]]:
@@ -92,7 +101,7 @@ def to_pyomo(table: Linear, name: str, *, duals: bool = False) -> tuple[Any, dic
         limits = (lower if lower > -np.inf else None, body, upper if upper < np.inf else None)
         getattr(model, key[0]).add(_index(key), limits)
     cost = pyo.quicksum(c * own[key] for key, (_, _, _, c) in table.columns.items() if c) + table.offset
-    model.objective = pyo.Objective(expr=cost, sense=pyo.minimize)
+    model.objective = pyo.Objective(expr=cost, sense=pyo.minimize if table.sense == "min" else pyo.maximize)
     if duals:
         model.dual = pyo.Suffix(direction=pyo.Suffix.IMPORT)
     return model, own
@@ -113,6 +122,8 @@ def to_highs(table: Linear) -> tuple[Any, dict[Key, int]]:
     lp.num_col_, lp.num_row_, lp.offset_ = len(table.columns), len(table.rows), table.offset
     columns = np.array([(low, high, cost) for low, high, _, cost in table.columns.values()]).reshape(-1, 3)
     lp.col_lower_, lp.col_upper_, lp.col_cost_ = columns.T.copy()
+    if table.sense == "max":
+        lp.sense_ = highspy.ObjSense.kMaximize
     kinds = (highspy.HighsVarType.kContinuous, highspy.HighsVarType.kInteger)
     if any(integer for _, _, integer, _ in table.columns.values()):
         lp.integrality_ = [kinds[integer] for _, _, integer, _ in table.columns.values()]
@@ -130,6 +141,50 @@ def to_highs(table: Linear) -> tuple[Any, dict[Key, int]]:
     if model.passModel(lp) == highspy.HighsStatus.kError:
         raise OrrlError("HiGHS refuses the model: see its bounds and coefficients (infinite or not a number?)")
     return model, where
+
+
+def to_cp_sat(table: Linear) -> tuple[Any, dict[Key, Any]]:
+    """The same as a CP-SAT model, where every column may be taken for a whole number and every coefficient is one.
+
+    Returns
+    -------
+    (ortools.sat.python.cp_model.CpModel, dict)
+        The model, and its variable for each column.
+
+    Raises
+    ------
+    OrrlError
+        Naming a row or a column with a fraction.
+    """
+    from ortools.sat.python import cp_model
+
+    def whole(value: float, key: Key) -> int:
+        if value != int(value):
+            raise OrrlError(f"{_label(key)} has {value!r}: CP-SAT takes whole numbers only, use another backend")
+        return int(value)
+
+    model = cp_model.CpModel()
+    own = {
+        key: model.new_int_var(whole(low, key), whole(high, key), _label(key))
+        for key, (low, high, _, _) in table.columns.items()
+    }
+    for key, (lower, terms, upper) in table.rows.items():
+        body = cp_model.LinearExpr.weighted_sum([own[c] for c, _ in terms], [whole(a, key) for _, a in terms])
+        if lower == upper:
+            model.add(body == whole(lower, key))
+        else:
+            if lower > -np.inf:
+                model.add(body >= whole(lower, key))
+            if upper < np.inf:
+                model.add(body <= whole(upper, key))
+    paid = {key: whole(cost, key) for key, (_, _, _, cost) in table.columns.items() if cost}
+    worth = cp_model.LinearExpr.weighted_sum([own[key] for key in paid], list(paid.values()))
+    worth += whole(table.offset, ("offset",))
+    if table.sense == "min":
+        model.minimize(worth)
+    else:
+        model.maximize(worth)
+    return model, own
 
 
 def _index(key: Key) -> Any:

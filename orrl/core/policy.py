@@ -75,8 +75,8 @@ class Policy(ABC):
     def act(self, obs: Any, info: Mapping[str, Any]) -> Actions:
         """Actions (B,), or (B, U) for U agents, for observations (B, ...).
 
-        ``info["action_mask"]`` (B, A) or (B, U, A) marks what is accepted, ``info["view"]`` is the `View` for look-ahead,
-        ``info["done"]`` (B,) marks rows that have ended (their action is ignored).
+        ``info["action_mask"]`` (B, A) or (B, U, A) marks what is accepted, ``info["view"]`` is the `View` for
+        look-ahead, ``info["done"]`` (B,) marks rows that have ended (their action is ignored).
         """
 
     def decide(self, problem: Any) -> Any:

@@ -15,10 +15,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 from shop_strategies import SEEDS, play_on, shops_in_worlds
 
+from orrl.core.plot_style import readable_on
 from orrl.problems.jobshop import Interruptions, JobShop, Outages, Schedule
 from orrl.problems.jobshop.kernel import ShopKernel
 from orrl.problems.jobshop.plot import disjunctive_graph_plot, gantt, job_colours, machine_use, utilisation
-from orrl.problems.jobshop.plot_style import readable_on
 
 NAMES = {"job_names": ["Anna", "Bert"], "machine_names": ["lathe", "oven"]}
 OPPOSITE = {"machines": [[0, 1], [1, 0]], "durations": [[3, 4], [5, 6]]}

@@ -120,7 +120,7 @@ def test_a_saved_policy_decides_the_same(tmp_path: Path) -> None:
     one, two = (orrl.simulate(problem, p, scenarios=50, seed=1).mean for p in (policy, again))
     assert one == two
     (tmp_path / "bad.zip").write_bytes(b"nothing")
-    with pytest.raises(FormatError, match="bad.zip"):
+    with pytest.raises(FormatError, match=r"bad\.zip"):
         PPOPolicy.load(tmp_path / "bad.zip")
 
 

@@ -56,7 +56,8 @@ def run_highs(highs: Any, program: Program, run: Run, options: Mapping[str, Any]
     run : Run
         Limits and listeners.
     options : mapping
-        HiGHS options by their own names; they win over those that follow from `run`.
+        HiGHS options by their own names; they win over those that follow from `run` and over the program's own: a
+        program may have a method ``parameters(threads)`` with the options under which it is solved best.
     decode : callable
         Solution from column values, called only by a listener that asks for it.
 
@@ -102,7 +103,8 @@ def run_highs(highs: Any, program: Program, run: Run, options: Mapping[str, Any]
             hear["cbLogging"] = lambda event: bool(log.write(event.message)) and False
         for name, action in hear.items():
             stack.enter_context(_subscribed(getattr(highs, name), listen(action)))
-        _set_options(highs, run, options)
+        own: Mapping[str, Any] = getattr(program, "parameters", lambda threads: {})(run.threads)
+        _set_options(highs, run, {**own, **options})
         highspy.Highs.resetGlobalScheduler(True)
         try:
             code = highs.run()

@@ -187,8 +187,8 @@ def _stranded(facts, config, row, job, visit, b):  # type: ignore[no-untyped-def
 def _choices(config, row, job, holder, window, mask, b, wait):  # type: ignore[no-untyped-def]
     """Write the mask and the next event of row b and count its different choices; a swap cycle is one choice.
 
-    Events: an operation ends, a job is released, a machine comes up. With as many jobs in the shop as its cap on work in
-    process no other is let in, unless nothing else could ever happen.
+    Events: an operation ends, a job is released, a machine comes up. With as many jobs in the shop as its cap on work
+    in process no other is let in, unless nothing else could ever happen.
     """
     p, t = row[b, WHICH], row[b, TIME]
     swaps = config[p, BLOCKING] and config[p, SWAP]

@@ -145,8 +145,8 @@ def check_cycles(graph: nx.DiGraph) -> Cycle:
     if nx.is_directed_acyclic_graph(graph):
         return Cycle("none", [])
     for part in map(graph.subgraph, nx.strongly_connected_components(graph)):
-        for a, b, weight in part.edges(data="weight"):
-            if weight > 0:  # every arc of a strong component lies on a cycle, and no weight is negative
+        for a, b, data in part.edges(data=True):
+            if data["weight"] > 0:  # every arc of a strong component lies on a cycle, and no weight is negative
                 return Cycle("positive", nx.shortest_path(part, b, a))
     return Cycle("zero", [a for a, _ in nx.find_cycle(graph)])
 

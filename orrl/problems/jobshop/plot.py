@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...core.plot_style import DOWN, INK, new_axes, readable_on, tidy
+from ...core.plot_style import unlike_colours as job_colours
 from .calendar import down_windows
-from .plot_style import DOWN, INK, job_colours, new_axes, readable_on, tidy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import gzip
-import os
-import tempfile
-import zlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from ...core import textfile as core_textfile
 from ...core.errors import DataError, FormatError
+from ...core.textfile import Place, Source, message, write_text
 from .data import JobShop
 
 __all__ = [
@@ -33,19 +30,9 @@ __all__ = [
 
 Cell = tuple[int, int]  # line, value
 Row = tuple[int, list[str]]  # line, words
-Place = str | os.PathLike[str]
 
 _LARGEST = 2**53
 _MANY = 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A text, the label that errors give it and the name that its instance gets."""
-
-    label: str
-    name: str
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +51,7 @@ class Parsed:
 
 def open_source(source: Place | Source) -> Source:
     """A file (``.gz`` too), or the text itself where the string has a line break or begins with a brace."""
-    if isinstance(source, Source):
-        return source
-    if isinstance(source, str) and ("\n" in source or source.lstrip().startswith("{")):
-        return Source("<text>", "jobshop", source)
-    path = Path(source)
-    try:
-        raw = path.read_bytes()
-        text = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode("utf-8-sig")
-    except OSError as error:
-        raise FormatError(path, f"cannot be read: {error.strerror or error}") from error
-    except (EOFError, UnicodeDecodeError, zlib.error) as error:
-        raise FormatError(path, f"is no text file: {error}") from error
-    return Source(str(path), path.name.removesuffix(".gz").rsplit(".", 1)[0], text)
+    return core_textfile.open_source(source, name="jobshop")
 
 
 def build(source: Source, parsed: Parsed, options: dict[str, Any]) -> JobShop:
@@ -88,28 +63,6 @@ def build(source: Source, parsed: Parsed, options: dict[str, Any]) -> JobShop:
         return JobShop(machines=parsed.machines, durations=parsed.durations, **fields)
     except DataError as error:
         raise FormatError(source.label, str(error)) from error
-
-
-def message(error: FormatError) -> str:
-    """What a `FormatError` says, without the place."""
-    where = error.path if error.line is None else f"{error.path}:{error.line}"
-    return str(error)[len(where) + 2 :]
-
-
-def write_text(path: Place, text: str) -> Path:
-    """Write a whole file or nothing."""
-    target = Path(path)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    part = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        part.chmod(0o644)
-        part.replace(target)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    return target
 
 
 def split_rows(source: Source) -> list[Row]:

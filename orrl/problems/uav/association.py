@@ -20,10 +20,11 @@ from ...core.jit import Source
 if TYPE_CHECKING:
     from .radio import Radio
 
-__all__ = ["assign", "count", "source"]
+__all__ = ["assign", "by_strongest", "count", "source"]
 
 IntArray = npt.NDArray[np.int64]
 MANY = 12  # UAVs for which 2^U classes are still small
+FEW = 4  # UAVs that are added up without a loop
 
 source = Source(tables={"POWER": "f8[:,:,::1]", "NEEDED": "f8[:,::1]"})
 
@@ -35,6 +36,29 @@ def count(power, needed, weight, capacity, slot, cells, agents, without, classes
     ``classes`` (2 ** agents,) is work space for a capacity; ``capacity`` -1 means none.
     """
     users = needed.shape[1]
+    if capacity < 0 and agents <= FEW:  # the same sums without a branch, so that the compiler makes vectors of them
+        a, b, c, d = 0, 0, 0, 0
+        has_a, has_b, has_c, has_d = 0.0, 0.0, 0.0, 0.0
+        for u in range(agents):
+            if u != without:
+                if u == 0:
+                    a, has_a = cells[u], 1.0
+                elif u == 1:
+                    b, has_b = cells[u], 1.0
+                elif u == 2:
+                    c, has_c = cells[u], 1.0
+                else:
+                    d, has_d = cells[u], 1.0
+        served = 0
+        for k in range(users):
+            first, second = has_a * power[slot, a, k], has_b * power[slot, b, k]
+            third, fourth = has_c * power[slot, c, k], has_d * power[slot, d, k]
+            total = first + second + third + fourth
+            best = first if first > second else second
+            other = third if third > fourth else fourth
+            best = best if best > other else other
+            served += best >= needed[slot, k] + weight * (total - best)
+        return served
     if capacity >= 0:
         for c in range(1 << agents):
             classes[c] = 0
@@ -74,8 +98,27 @@ def count(power, needed, weight, capacity, slot, cells, agents, without, classes
     return least
 
 
+@source.add("void(POWER, NEEDED, f8, i8, i8, i8[::1], i8, f8[::1])")
+def by_strongest(power, needed, weight, capacity, slot, cells, agents, rewards):  # type: ignore[no-untyped-def]
+    """Users that each UAV serves when every user stays with the one it hears best."""
+    for u in range(agents):
+        rewards[u] = 0.0
+    for k in range(needed.shape[1]):
+        total, best, who = 0.0, -1.0, 0
+        for u in range(agents):
+            heard = power[slot, cells[u], k]
+            total += heard
+            if heard > best:
+                best, who = heard, u
+        if best >= needed[slot, k] + weight * (total - best):
+            rewards[who] += 1.0
+    if capacity >= 0:
+        for u in range(agents):
+            rewards[u] = min(rewards[u], float(capacity))
+
+
 def assign(radio: Radio, slot: int, cells: IntArray) -> IntArray:
-    """UAV that serves each user (K,), -1 for nobody: as many users as can be, the strongest signal where free to choose.
+    """UAV that serves each user (K,), -1 for nobody: as many users as can be, the strongest signal where free.
 
     Augmenting paths (Hopcroft & Karp's idea one user at a time): a user takes a free sub-channel, or one whose holder
     can move on.

@@ -1,8 +1,8 @@
 """Air-to-ground and terrestrial channels: path loss in dB as functions of distance and height.
 
 Al-Hourani, Kandeepan & Lardner (2014), IEEE Wireless Communications Letters 3:569-572: the mean of the line-of-sight
-and the obstructed path loss, weighted by the probability of a line of sight at the elevation. The mean is deterministic,
-so the received power of a user depends on the cells only and can be tabulated.
+and the obstructed path loss, weighted by the probability of a line of sight at the elevation. The mean is
+deterministic, so the received power of a user depends on the cells only and can be tabulated.
 """
 
 from __future__ import annotations

@@ -445,11 +445,13 @@ class UavOffloading(Problem):
 
         return agent_graph(self)
 
-    def joint_reward(self, slot: int) -> npt.NDArray[np.int16]:
+    def joint_reward(
+        self, slot: int, nodes: Sequence[IntArray] | None = None, losses: Sequence[FloatArray] | None = None
+    ) -> npt.NDArray[np.int16]:
         """Users served in a slot (counted from the present one) for every joint position, -1 where too close."""
         from .agents import joint_reward
 
-        return joint_reward(self, slot)
+        return joint_reward(self, slot, nodes, losses)
 
     def response(self, paths: IntArray, free: Sequence[int]) -> npt.NDArray[np.int16]:
         """Users served with one or two UAVs free and the others on `paths`."""

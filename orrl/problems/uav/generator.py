@@ -133,7 +133,9 @@ class UavGenerator:
         for what in ("grid", "uavs", "users", "slots"):
             low, high = _range(getattr(self, what))
             if not 1 <= low <= high:
-                raise DataError(f"{what} is {getattr(self, what)!r}: give a number, or (low, high) with 1 <= low <= high")
+                raise DataError(
+                    f"{what} is {getattr(self, what)!r}: give a number, or (low, high) with 1 <= low <= high"
+                )
         next(self.stream())
 
     def sample(self, n: int, seed: int = 0, split: Split = "train") -> list[UavOffloading]:
@@ -151,7 +153,10 @@ class UavGenerator:
         number = 0
         while True:
             rng = stream(seed, "uav", "generator", split, number)
-            size = {k: int(rng.integers(*_range(getattr(law, k)), endpoint=True)) for k in ("grid", "uavs", "users", "slots")}
+            size = {
+                k: int(rng.integers(*_range(getattr(law, k)), endpoint=True))
+                for k in ("grid", "uavs", "users", "slots")
+            }
             yield UavOffloading.generate(
                 seed=int(rng.integers(2**62)),
                 interference=law.interference,

@@ -106,7 +106,9 @@ def _moves(problem: UavOffloading, cells: list[list[int]]) -> list[str]:
     for t in range(1, len(cells)):
         for u, (a, b) in enumerate(zip(cells[t - 1], cells[t], strict=True)):
             if _gap(problem, a, b) > reach:
-                broken.append(f"{problem.uav_names[u]} flies from cell {a} to {b} in slot {t + 1}: faster than its speed")
+                broken.append(
+                    f"{problem.uav_names[u]} flies from cell {a} to {b} in slot {t + 1}: faster than its speed"
+                )
     if problem.ends is not None:
         for u, (x, y) in enumerate(problem.ends.tolist()):
             if cells[-1][u] != y * problem.width + x:
@@ -136,13 +138,17 @@ def _association(
         for k, u in enumerate(row):
             good = 0 <= u < problem.n_uavs and _hears(problem, t, k, cells[t], u)
             if u >= 0 and not good:
-                broken.append(f"{problem.user_names[k]} is not served by UAV number {u} in slot {t + 1}: QoS is not met")
+                broken.append(
+                    f"{problem.user_names[k]} is not served by UAV number {u} in slot {t + 1}: QoS is not met"
+                )
             if good:
                 load[u] += 1
             fine.append(good)
         for u, used in enumerate(load):
             if problem.capacity is not None and used > problem.capacity:
-                broken.append(f"{problem.uav_names[u]} serves {used} users in slot {t + 1}: capacity {problem.capacity}")
+                broken.append(
+                    f"{problem.uav_names[u]} serves {used} users in slot {t + 1}: capacity {problem.capacity}"
+                )
         served.append(fine)
     return served, broken
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
@@ -40,5 +39,3 @@ class TwoTowers(nn.Module):
     def forward(self, obs: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (N, actions) and values (N,)."""
         return self.policy(obs), self.value(obs).squeeze(-1)
-
-

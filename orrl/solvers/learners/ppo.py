@@ -17,14 +17,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ...core.actions import hold, live
-from ...core.capabilities import HasKernel
 from ...core.callbacks import Event
+from ...core.capabilities import HasKernel
 from ...core.errors import DataError
 from ...core.learner import Generator, Learner
 from ...core.policy import Policy
 from ...core.rollout import rollout
 from ...core.seeds import stream
-from ...core.types import Support
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
 
     from ...core.budget import Budget, Clock
     from ...core.callbacks import Callback
+    from ...core.types import Support
 
 __all__ = ["PPO", "PPOPolicy"]
 
@@ -90,7 +90,8 @@ class PPO(Learner):
 
     def supports(self, problem: Any) -> Support:
         """Any problem with a kernel whose choices are finite."""
-        return problem.supports(HasKernel)  # type: ignore[no-any-return]
+        support: Support = problem.supports(HasKernel)
+        return support
 
     def fit(
         self,
@@ -216,7 +217,7 @@ class PPO(Learner):
                     new_log, old_log[part], advantage[part], value, old_value[part], goal[part], law.entropy(), clip
                 )
                 adam.zero_grad()
-                loss.total.backward()  # type: ignore[no-untyped-call]
+                loss.total.backward()
                 torch.nn.utils.clip_grad_norm_(policy.net.parameters(), self.max_norm)
                 adam.step()
                 shown.append(loss)
@@ -282,9 +283,7 @@ def _batches(source: Any, rows: int, seed: int) -> Iterator[tuple[list[Any], Any
         yield problems, kernel
 
 
-def _play(
-    policy: PPOPolicy, kernel: Any, problems: list[Any], rng: np.random.Generator, seed: int
-) -> _Memory:
+def _play(policy: PPOPolicy, kernel: Any, problems: list[Any], rng: np.random.Generator, seed: int) -> _Memory:
     """One episode a row, actions drawn from the policy."""
     rows = len(problems)
     worlds = [p.scenario(int(s)) for p, s in zip(problems, rng.integers(2**31, size=rows), strict=True)]
@@ -314,7 +313,8 @@ def _play(
         kept.append((obs, flat.copy(), action, chosen.astype(np.float32), values, gained.astype(np.float32), alive))
         total += rewards * ~done
         done, mask = np.array(over), kernel.mask(state)
-    return _Memory(*(np.array([row[i] for row in kept]) for i in range(7)), mean_return=float(total.mean()))
+    obs, flags, chosen, logs, values, gains, alive = (np.array([row[i] for row in kept]) for i in range(7))
+    return _Memory(obs, flags, chosen, logs, values, gains, alive, float(total.mean()))
 
 
 def _judge(policy: PPOPolicy, problems: list[Any], seed: int) -> float:
@@ -401,7 +401,7 @@ class PPOPolicy(Policy):
         logits, _ = self.evaluate(rows)
         if logits.shape[1] != mask.shape[-1]:
             raise DataError(
-                f"policy {self.name!r} knows {logits.shape[1]} actions, the problem has {mask.shape[-1]}: pad both alike"
+                f"policy {self.name!r} knows {logits.shape[1]} actions, the problem has {mask.shape[-1]}: pad both"
             )
         scores = np.where(mask, logits.reshape(mask.shape), -np.inf)
         if not self.greedy:
@@ -412,8 +412,8 @@ class PPOPolicy(Policy):
         """Write weights and scales; no pickle."""
         from ...core.archive import write_archive
 
-        header = {"type": KIND, "shape": [*self.shape[:3], list(self.shape[3])], "seen": sorted(self.seen)}
-        header |= {"name": self.name, "train_seconds": self.train_seconds}
+        header: dict[str, Any] = {"type": KIND, "shape": [*self.shape[:3], list(self.shape[3])]}
+        header |= {"seen": sorted(self.seen), "name": self.name, "train_seconds": self.train_seconds}
         weights = {f"net.{k}": v.cpu().numpy() for k, v in self.net.state_dict().items()}
         write_archive(path, header, weights | self.scale.to_arrays("obs"))
 

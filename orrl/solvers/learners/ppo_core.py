@@ -1,8 +1,8 @@
 """What the PPO learners share: advantages, the clipped loss, running scales, checkpoints.
 
-Schulman, Wolski, Dhariwal, Radford & Klimov (2017), "Proximal Policy Optimization Algorithms"; Schulman, Moritz, Levine,
-Jordan & Abbeel (2016), "High-Dimensional Continuous Control Using Generalized Advantage Estimation". Torch is loaded
-with this module, which is loaded by a learner's `fit` and by its policies only.
+Schulman, Wolski, Dhariwal, Radford & Klimov (2017), "Proximal Policy Optimization Algorithms"; Schulman, Moritz,
+Levine, Jordan & Abbeel (2016), "High-Dimensional Continuous Control Using Generalized Advantage Estimation". Torch is
+loaded with this module, which is loaded by a learner's `fit` and by its policies only.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def advantages(
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """Coefficients of the loss: clip range of the ratio, of the value (None: not clipped), value and entropy weights."""
+    """Clip ranges of the ratio and of the value (None: not clipped), weights of value and entropy in the loss."""
 
     ratio: float = 0.2
     value: float | None = None

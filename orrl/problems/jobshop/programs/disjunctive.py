@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 import numpy as np
 
 from ....core.errors import OrrlError
-from .linear import Key, Linear
+from ....core.linear import Key, Linear
 from .shop_program import HighsModel, PyomoModel, ShopProgram
 
 if TYPE_CHECKING:

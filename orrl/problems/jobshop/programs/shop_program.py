@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from ....core.errors import DataError
+from ....core.linear import Key, Linear, to_highs, to_pyomo
 from ....core.program import Program
 from ..schedule import Schedule
 from .horizon import first_schedule
-from .linear import Key, Linear, to_highs, to_pyomo
 from .timebounds import TimeBounds, refuse_windows, serial_span, time_bounds
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from ....core.errors import NotSupportedError
-from .linear import Key, Linear
+from ....core.linear import Key, Linear
 from .shop_program import PyomoModel
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Colours and axes that the pictures of a shop share. Matplotlib is imported when something is drawn."""
+"""Colours and axes that the pictures of all problems share. Matplotlib is imported when something is drawn."""
 
 from __future__ import annotations
 
@@ -7,20 +7,39 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     from matplotlib.axes import Axes
 
-__all__ = ["DOWN", "FAINT", "INK", "LINE", "job_colours", "new_axes", "readable_on", "tidy"]
+__all__ = ["DOWN", "FAINT", "INK", "LINE", "new_axes", "readable_on", "safe_colours", "tidy", "unlike_colours"]
 
-# ten hues that stay apart for most eyes; jobs 11-20 are their light, 21-30 their dark versions
+# ten hues that stay apart for most eyes; colours 11-20 are their light, 21-30 their dark versions
 HUES = ("4E79A7", "F28E2B", "59A14F", "E15759", "6FB7B4", "EDC948", "8E6BB5", "D65DA3", "9C755F", "8A8F98")
+# Okabe & Ito (2008), chosen for colour-blind eyes; without black and yellow, which do not read as lines on white
+SAFE = ("0072B2", "E69F00", "009E73", "D55E00", "CC79A7", "56B4E9")
 INK, FAINT, LINE = "#2b2d33", "#e3e5e9", "#8a9099"
 DOWN: dict[str, Any] = {"facecolor": "#eef0f2", "edgecolor": "#b3b8c1", "hatch": "\\\\\\\\\\", "linewidth": 0}
 
 
-def job_colours(n: int) -> list[tuple[float, float, float]]:
-    """One colour a job, as red, green and blue in [0, 1]; 30 differ, then they repeat."""
-    own = np.array([[int(text[i : i + 2], 16) / 255 for i in (0, 2, 4)] for text in HUES])
-    shades = np.concatenate([own, 0.5 + 0.5 * own, 0.58 * own])
+Colour = tuple[float, float, float]
+
+
+def unlike_colours(n: int) -> list[Colour]:
+    """Many colours, as red, green and blue in [0, 1]; 30 differ, then they repeat."""
+    own = _rgb(HUES)
+    return _repeat(np.concatenate([own, 0.5 + 0.5 * own, 0.58 * own]), n)
+
+
+def safe_colours(n: int) -> list[Colour]:
+    """Few colours that colour-blind eyes keep apart: six, then their darker and lighter versions, then they repeat."""
+    own = _rgb(SAFE)
+    return _repeat(np.concatenate([own, 0.55 * own, 0.45 + 0.55 * own]), n)
+
+
+def _rgb(codes: tuple[str, ...]) -> npt.NDArray[np.float64]:
+    return np.array([[int(text[i : i + 2], 16) / 255 for i in (0, 2, 4)] for text in codes])
+
+
+def _repeat(shades: npt.NDArray[np.float64], n: int) -> list[Colour]:
     return [tuple(shades[j % len(shades)].tolist()) for j in range(n)]
 
 
