@@ -50,6 +50,7 @@ lint: $(VENV)/.orrl-test
 
 bench: $(VENV)/.orrl-test
 	$(BIN)/python benchmarks/jobshop.py
+	$(BIN)/python benchmarks/uav.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis demo-report.html

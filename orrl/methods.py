@@ -12,6 +12,7 @@ from .core import (
     Budget,
     CallablePolicy,
     Callback,
+    HasKernel,
     HasRules,
     Learner,
     NotSupportedError,
@@ -19,6 +20,7 @@ from .core import (
     Policy,
     PolicySolver,
     Problem,
+    RandomPolicy,
     Result,
     Solver,
     UnknownNameError,
@@ -62,7 +64,7 @@ def resolve(method: Method, problem: Problem | None = None, **options: Any) -> S
         return _with_options(method, options) if options else method
     if isinstance(method, Policy):
         return PolicySolver(method, **options)
-    rules: Mapping[str, Policy] = problem.rules() if isinstance(problem, HasRules) else {}
+    rules = _rules(problem)
     known = registry.names("solver")
     if method in known and method in rules:
         raise OrrlError(f"{method!r} is both a solver and a rule of {type(problem).__name__}: rename one")
@@ -80,6 +82,14 @@ def resolve(method: Method, problem: Problem | None = None, **options: Any) -> S
             "a trained one, and either goes where a method goes",
         )
     raise UnknownNameError("method", str(method), [*known, *rules])
+
+
+def _rules(problem: Problem | None) -> dict[str, Policy]:
+    """The problem's own rules, and for whatever can be stepped the floor of every comparison."""
+    rules: dict[str, Policy] = dict(problem.rules()) if isinstance(problem, HasRules) else {}
+    if problem is not None and problem.supports(HasKernel):
+        rules.setdefault("random", RandomPolicy())
+    return rules
 
 
 def _make(kind: Any, name: str, options: Mapping[str, Any]) -> Solver:
@@ -298,8 +308,7 @@ def list_solvers(problem: Problem | None = None) -> MethodTable:
             continue
         support = kind().supports(problem)
         table.append((name, kind.kind, support.ok, support.reason))
-    if isinstance(problem, HasRules):
-        table.extend((name, "rule", True, "") for name in problem.rules())
+    table.extend((name, "rule", True, "") for name in _rules(problem))
     for name in registry.names("learner"):
         learner = registry.lookup("learner", name)()
         ok, why = (True, "") if problem is None else (learner.supports(problem).ok, learner.supports(problem).reason)

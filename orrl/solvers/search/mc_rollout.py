@@ -2,24 +2,27 @@
 
 Tesauro & Galperin (1996), "On-line policy improvement using Monte-Carlo search", NIPS 9; Bertsekas & Castanon (1999),
 Journal of Heuristics 5:89-108. It needs no training and looks at fresh scenarios only, so it is a policy also under
-random interruptions.
+random interruptions. Several agents choose one after the other, those that have not chosen yet at random (Bertsekas
+2021, IEEE/CAA Journal of Automatica Sinica 8:249-272), so the work grows with their number, not with joint moves.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from ...core.actions import draw
 from ...core.playout import playout
 from ...core.policy import Policy, View
 from ...core.seeds import spawn_seeds, stream
 from ...core.solver import PolicySolver
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 __all__ = ["MonteCarloPolicy", "MonteCarloRollout"]
 
@@ -60,10 +63,25 @@ class MonteCarloPolicy(Policy):
 
     def act(self, obs: Any, info: Mapping[str, Any]) -> npt.NDArray[np.int64]:
         """Look ahead in each row that has a choice."""
-        mask, done = info["action_mask"], info["done"]
-        return np.array([-1 if done[b] else self._choose(info["view"], mask[b], b) for b in range(len(mask))], np.int64)
+        mask, done, view = info["action_mask"], info["done"], info["view"]
+        chosen = np.full(mask.shape[:-1], -1, np.int64)
+        for b in np.flatnonzero(~done).tolist():
+            if mask.ndim == 2:
+                chosen[b] = self._choose(view, mask[b], b, lambda actions: actions)
+                continue
+            for u in range(mask.shape[1]):
+                chosen[b, u] = self._choose(view, mask[b, u], b, partial(self._with_others, chosen[b], mask[b], u))
+        return chosen
 
-    def _choose(self, view: View, mask: npt.NDArray[np.bool_], row: int) -> int:
+    def _with_others(self, chosen: npt.NDArray[np.int64], mask: npt.NDArray[np.bool_], u: int, actions: Any) -> Any:
+        """Joint actions: those before agent u have chosen, those after it draw, alike for each of its actions."""
+        joint = np.empty((len(actions), len(mask)), np.int64)
+        joint[:, :u], joint[:, u] = chosen[:u], actions
+        rest = draw(np.broadcast_to(mask[u + 1 :], (self.samples, *mask[u + 1 :].shape)), self._rng)
+        joint[:, u + 1 :] = np.tile(rest, (len(actions) // self.samples, 1))
+        return joint
+
+    def _choose(self, view: View, mask: npt.NDArray[np.bool_], row: int, whole: Callable[[Any], Any]) -> int:
         legal = np.flatnonzero(mask)
         idle = getattr(view.kernel, "idle_action", None)
         if not self.idle and len(legal) > 1:
@@ -79,7 +97,7 @@ class MonteCarloPolicy(Policy):
         for begin in range(0, len(legal), share):
             part = legal[begin : begin + share]
             state = view.clone(worlds * len(part), [row] * (self.samples * len(part)))
-            rewards, _ = view.kernel.step(state, np.repeat(part, self.samples).astype(np.int64))
+            rewards, _ = view.kernel.step(state, whole(np.repeat(part, self.samples).astype(np.int64)))
             rest = playout(view.kernel, state, seed=seed + begin, discount=problem.objective.discount)
             total = (rewards + problem.objective.discount * rest).reshape(len(part), self.samples)
             score[begin : begin + len(part)] = total.mean(axis=1) if self.criterion == "mean" else total.max(axis=1)
