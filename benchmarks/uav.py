@@ -207,18 +207,18 @@ def _playout_rate(kernel: Any, seconds: float, batch: int = 4096) -> float:
 
 
 def _parallel_rate(problem: UavOffloading, seconds: float) -> float:
-    env = problem.parallel_env()
+    """Moves are drawn beforehand; one that the mask forbids lets its UAV stay."""
+    env = problem.parallel_env(illegal="noop")
     rng, steps = np.random.default_rng(0), 0
-    draws = rng.random((4096, 8, len(problem.offsets)))
-    _, info = env.reset(seed=0)
+    drawn = rng.integers(len(problem.offsets), size=(4096, problem.n_uavs)).tolist()
+    moves = [dict(zip(env.possible_agents, row, strict=True)) for row in drawn]
+    env.reset(seed=0)
     begin = time.process_time()
     while time.process_time() - begin < seconds:
-        draw = draws[steps % 4096]
-        action = {a: int((draw[i] * info[a]["action_mask"]).argmax()) for i, a in enumerate(env.agents)}
-        _, _, _, _, info = env.step(action)
-        steps += 1
-        if not env.agents:
-            _, info = env.reset()
+        for _ in range(problem.n_slots - 1):
+            env.step(moves[steps % 4096])
+            steps += 1
+        env.reset()
     return steps / (time.process_time() - begin)
 
 

@@ -1,6 +1,7 @@
 """One thread per test process, and the folder with the full instance sets, where there is one."""
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,10 @@ import pytest
 # Before anything loads NumPy, numba or torch: these read the variables once. pytest-xdist is the parallelism here.
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
+
+# A shell that runs the tests in the background has them ignore Ctrl-C, which some tests send.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 _roots = [root for root in os.environ.get("ORRL_DATA", "").split(os.pathsep) if root]

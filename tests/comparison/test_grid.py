@@ -117,7 +117,7 @@ def test_a_planner_is_played_on_each_scenario() -> None:
         """One step that takes nothing and costs the scenario's shift."""
 
         def __init__(self, problems: Any) -> None:
-            self.problems, self.n_actions = problems, 1
+            self.problems, self.n_actions, self.action_shape = problems, 1, ()
 
         def reset(self, scenarios: Any, which: Any = None) -> dict[str, Any]:
             return {"open": np.ones(len(scenarios), bool), "worlds": scenarios}
