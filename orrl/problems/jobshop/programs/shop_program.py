@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from ....core.errors import DataError
-from ....core.linear import Key, Linear, to_highs, to_pyomo
 from ....core.program import Program
+from ....core.rendered import InHighs, InPyomo
 from ..schedule import Schedule
 from .horizon import first_schedule
 from .timebounds import TimeBounds, refuse_windows, serial_span, time_bounds
@@ -17,6 +17,7 @@ from .timebounds import TimeBounds, refuse_windows, serial_span, time_bounds
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from ....core.linear import Key, Linear
     from ..data import JobShop
     from ..interruptions import IntArray, Outages
 
@@ -235,69 +236,9 @@ class ShopProgram(Program, ABC):
         return Schedule.realised(self.problem, starts, self.scenario)
 
 
-class PyomoModel(ShopProgram):
-    """A Pyomo model; a linear relaxation also holds its duals, in ``model.dual``."""
-
-    backend: ClassVar[str] = "pyomo"
-
-    def render(self) -> None:
-        """Make the Pyomo model."""
-        self.model, self._variables = to_pyomo(self.linear, self.problem.name, duals=self.relaxation)
-
-    def variable(self, key: Key) -> Any:
-        """The Pyomo variable of a column."""
-        return self._variables[key]
-
-    def size(self) -> tuple[float, ...]:
-        """Columns, rows, fixed variables."""
-        fixed = sum(v.fixed for v in self._variables.values())
-        return self.model.nvariables(), self.model.nconstraints(), fixed
-
-    def give(self, values: Mapping[Key, float], *, fix: bool) -> None:
-        """Set or fix values."""
-        for key, x in values.items():
-            if fix:
-                self._variables[key].fix(x)
-            else:
-                self._variables[key].set_value(x)
-
-    @property
-    def objective_variable(self) -> Any:
-        """The Pyomo objective."""
-        return self.model.objective
+class PyomoModel(InPyomo, ShopProgram):
+    """The program as a Pyomo model."""
 
 
-class HighsModel(ShopProgram):
-    """Arrays in a ``highspy.Highs`` object; its variables are column numbers."""
-
-    backend: ClassVar[str] = "highspy"
-
-    def render(self) -> None:
-        """Pass the arrays to HiGHS."""
-        self.model, self._columns = to_highs(self.linear)
-
-    def variable(self, key: Key) -> int:
-        """The column number."""
-        return self._columns[key]
-
-    def size(self) -> tuple[float, ...]:
-        """Columns, rows, sum of the columns' bounds."""
-        lp = self.model.getLp()
-        return lp.num_col_, lp.num_row_, float(np.sum(lp.col_lower_) + np.sum(lp.col_upper_))
-
-    def give(self, values: Mapping[Key, float], *, fix: bool) -> None:
-        """Set a MIP start, or fix columns by their bounds."""
-        where = np.array([self._columns[key] for key in values], np.int32)
-        what = np.array(list(values.values()), float)
-        if fix:
-            self.model.changeColsBounds(len(where), where, what, what)
-        else:
-            self.model.setSolution(len(where), where, what)
-
-    @property
-    def objective_variable(self) -> Any:
-        """The linear expression of the objective."""
-        return self.model.getObjective()[0]
-
-    def __getstate__(self) -> dict[str, Any]:
-        raise TypeError("a highspy model cannot be pickled: send the problem and build the program there")
+class HighsModel(InHighs, ShopProgram):
+    """The program as arrays in a ``highspy.Highs`` object."""

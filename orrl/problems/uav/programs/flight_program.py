@@ -20,8 +20,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ....core.errors import DataError, OrrlError
-from ....core.linear import Key, Linear, to_cp_sat, to_highs, to_pyomo
+from ....core.linear import Key, Linear
 from ....core.program import Program
+from ....core.rendered import InCpSat, InHighs, InPyomo
 from ..association import assign
 
 if TYPE_CHECKING:
@@ -311,24 +312,8 @@ def cliques(too_close: BoolArray) -> list[list[int]]:
     return found
 
 
-class HighsModel(FlightProgram):
-    """Arrays in a ``highspy.Highs`` object; its variables are column numbers."""
-
-    backend: ClassVar[str] = "highspy"
-
-    def render(self) -> None:
-        """Pass the arrays to HiGHS."""
-        self.model, self.columns = to_highs(self.linear)
-
-    def variable(self, key: Key) -> int:
-        """The column number."""
-        return self.columns[key]
-
-    def size(self) -> tuple[float, ...]:
-        """Columns, rows, sums of bounds and costs."""
-        lp = self.model.getLp()
-        sums = (float(np.sum(x)) for x in (lp.col_lower_, lp.col_upper_, lp.col_cost_))
-        return lp.num_col_, lp.num_row_, *sums
+class HighsModel(InHighs, FlightProgram):
+    """The program as arrays in a ``highspy.Highs`` object."""
 
     def solve(
         self,
@@ -351,88 +336,13 @@ class HighsModel(FlightProgram):
             return solve_staged(self, run, options or {})
         return super().solve(options=options, run=run)
 
-    def give(self, values: Mapping[Key, float], *, fix: bool) -> None:
-        """Set a MIP start, or fix columns by their bounds."""
-        where = np.array([self.columns[key] for key in values], np.int32)
-        what = np.array(list(values.values()), float)
-        if fix:
-            self.model.changeColsBounds(len(where), where, what, what)
-        else:
-            self.model.setSolution(len(where), where, what)
 
-    @property
-    def objective_variable(self) -> Any:
-        """The linear expression of the objective."""
-        return self.model.getObjective()[0]
-
-    def __getstate__(self) -> dict[str, Any]:
-        raise TypeError("a highspy model cannot be pickled: send the problem and build the program there")
+class PyomoModel(InPyomo, FlightProgram):
+    """The program as a Pyomo model, such as ``model.visit[3, 17]``."""
 
 
-class PyomoModel(FlightProgram):
-    """A Pyomo model, such as ``model.visit[3, 17]``; a linear relaxation also holds its duals, in ``model.dual``."""
-
-    backend: ClassVar[str] = "pyomo"
-
-    def render(self) -> None:
-        """Make the Pyomo model."""
-        self.model, self._variables = to_pyomo(self.linear, self.problem.name, duals=self.relaxation)
-
-    def variable(self, key: Key) -> Any:
-        """The Pyomo variable of a column."""
-        return self._variables[key]
-
-    def size(self) -> tuple[float, ...]:
-        """Columns and rows."""
-        return self.model.nvariables(), self.model.nconstraints()
-
-    def give(self, values: Mapping[Key, float], *, fix: bool) -> None:
-        """Set or fix values."""
-        for key, x in values.items():
-            if fix:
-                self._variables[key].fix(x)
-            else:
-                self._variables[key].set_value(x)
-
-    @property
-    def objective_variable(self) -> Any:
-        """The Pyomo objective."""
-        return self.model.objective
-
-
-class CpSatModel(FlightProgram):
-    """A CP-SAT model of the same table: every column is a whole number there, which no optimum minds."""
-
-    backend: ClassVar[str] = "cp-sat"
-
-    def render(self) -> None:
-        """Make the CP-SAT model."""
-        if self.relaxation:
-            raise DataError("CP-SAT has no linear relaxation: leave relax=False, or use backend='highspy'")
-        self.model, self._variables = to_cp_sat(self.linear)
-
-    def variable(self, key: Key) -> Any:
-        """The CP-SAT variable of a column."""
-        return self._variables[key]
-
-    def size(self) -> tuple[float, ...]:
-        """Columns and rows."""
-        return len(self.model.proto.variables), len(self.model.proto.constraints)
-
-    def give(self, values: Mapping[Key, float], *, fix: bool) -> None:
-        """Hints, or rows that fix."""
-        self.model.clear_hints()
-        for key, x in values.items():
-            if fix:
-                self.model.add(self._variables[key] == round(x))
-            else:
-                self.model.add_hint(self._variables[key], round(x))
-
-    @property
-    def objective_variable(self) -> Any:
-        """The objective as a linear expression."""
-        own = self.linear.columns
-        return sum(int(own[key][3]) * v for key, v in self._variables.items() if own[key][3]) + int(self.linear.offset)
+class CpSatModel(InCpSat, FlightProgram):
+    """The program for CP-SAT: every column is a whole number there, which no optimum minds."""
 
     def parameters(self, threads: int) -> dict[str, Any]:
         """CP-SAT's own defaults."""
