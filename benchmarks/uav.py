@@ -138,9 +138,10 @@ def bounds_part(_folder: Path, limit: float) -> list[Row]:
             )
             result = orrl.solve(problem, "lagrangian", time_limit=limit, threads=2)
             bound = None if result.bound is None else result.bound.value
-            within = next(
-                (p.seconds for p in result.trace if p.bound is not None and bound and p.bound <= 1.01 * bound), None
-            )
+            known = [
+                p.seconds for p in result.trace.points if bound and p.bound is not None and p.bound <= 1.01 * bound
+            ]
+            within = known[0] if known else None
             rows.append(
                 {
                     "network": f"{grid}x{grid} / {uavs} / {users} / {slots}" + (f" C={capacity}" if capacity else ""),
