@@ -97,12 +97,12 @@ class Channel:
     def sight(self, ground: FloatArray, height: float) -> FloatArray:
         """Probability of a line of sight at a ground distance and a height, both in m."""
         a, b, _, _ = ENVIRONMENTS[self.environment]
-        elevation = np.degrees(np.arctan2(height, ground))
+        elevation = np.degrees(0.5 * np.pi - np.arctan(ground / height))
         return np.asarray(1.0 / (1.0 + a * np.exp(-b * (elevation - a))), dtype=np.float64)
 
     def loss(self, ground: FloatArray, height: float) -> FloatArray:
         """Path loss, dB, between a UAV at `height` m and a user at ground distance `ground` m (any shape)."""
-        distance = np.hypot(ground, height)
+        distance = np.sqrt(ground**2 + height**2)
         clear = self.sight(ground, height)
         if self.model == "exponent":
             exponent = self.exponents[1] + (self.exponents[0] - self.exponents[1]) * clear

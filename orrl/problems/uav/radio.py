@@ -11,6 +11,7 @@ implementation, whatever its rounding.
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -43,11 +44,14 @@ class Radio:
     @cached_property
     def power(self) -> FloatArray:
         """Received power (T, G, K), mW, of a UAV on a cell at a user."""
-        problem = self.problem
-        place = problem.centres[None, :, None, :]
-        ground = np.linalg.norm(problem.users[:, None, :, :] - place, axis=3)
-        loss = problem.channel.loss(ground, problem.altitude)
-        return np.asarray(10.0 ** ((problem.channel.power - loss) / 10.0))
+        problem, scale = self.problem, math.log(10.0) / 10.0
+        table = np.empty((problem.n_slots, problem.n_cells, problem.n_users))
+        for slot, place in enumerate(problem.users):  # one slot at a time stays in the processor's cache
+            gap = problem.centres[:, None] - place
+            ground = np.sqrt(gap[:, :, 0] ** 2 + gap[:, :, 1] ** 2)
+            loss = problem.channel.loss(ground, problem.altitude)
+            np.exp(scale * (problem.channel.power - loss), out=table[slot])
+        return table
 
     @cached_property
     def noise(self) -> FloatArray:
