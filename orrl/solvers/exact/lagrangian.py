@@ -68,8 +68,8 @@ class Lagrangian(Solver):
 
     iterations: int = 5000
     factor: float = 1.0
-    patience: int = 30
-    shrink: float = 0.85
+    patience: int = 12
+    shrink: float = 0.7
     every: int = 100
     memory: float = 0.7
     pairs: bool = True
@@ -143,9 +143,8 @@ class Lagrangian(Solver):
                 if plan is not None:
                     search.improve(plan)
                 left = dual.keep()[0].sum(axis=2, dtype=np.float64)
-                if left.prod(axis=0).sum() <= FEW:  # fixing has done its work
-                    return step
-            if run.over or dual.closed:
+                dual.few = bool(left.prod(axis=0).sum() <= FEW)
+            if run.over or dual.closed or dual.few:
                 return step
         return self.iterations
 
@@ -228,6 +227,7 @@ class _Dual:
         self.value, self.last = np.inf, np.inf
         self.prices = relaxation.start()
         self.bound: float | None = None
+        self.few = False  # whether fixing has left little enough
         self.plan: IntArray = np.empty((0, 0), np.int64)
         self.visits = np.zeros((search.graph.slots, search.graph.nodes))
 
