@@ -226,7 +226,7 @@ def _parallel_rate(problem: UavOffloading, seconds: float) -> float:
 PARTS: dict[str, Part] = {
     "kernel": (kernel_part, 5, "Joint steps per CPU second at 3 UAVs and 100 users, one thread"),
     "optimum": (optimum_part, 5, "10x10, 3 UAVs, 100 users, 20 slots, SINR: percentage of the proven optimum"),
-    "larger": (larger_part, 10, "15x15, 3 UAVs, 100 users, 30 slots, SINR: percentage of the proven optimum"),
+    "larger": (larger_part, 5, "15x15, 3 UAVs, 100 users, 30 slots, SINR: percentage of the proven optimum"),
     "bounds": (bounds_part, 20, "Certified bounds without interference: Lagrangian relaxation and its proofs"),
 }
 
