@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -61,9 +62,9 @@ class _Guided(Policy):
             self._made = (kernel, guide)
         return np.asarray(kernel.choose(view.state, self._made[1]))
 
+    @abstractmethod
     def prices(self, problem: UavOffloading) -> Actions:
         """What each UAV would pay for each cell (U, G)."""
-        raise NotImplementedError
 
 
 class Hover(_Guided):
