@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import assume
 from hypothesis import strategies as st
 
 from orrl.core.errors import DataError
@@ -37,13 +36,12 @@ def networks(draw, *, ends=(True, False), capacities=(None, 1, 2), max_uavs: int
     }
     if draw(st.sampled_from(ends)):
         places = [starts[i] for i in rng.permutation(uavs)] if draw(st.booleans()) else order[closed + uavs :][:uavs]
-        options["ends"] = places
-        assume(len(places) == uavs)
+        options["ends"] = places if len(places) == uavs else starts
     try:
         return UavOffloading(**options)
-    except DataError:  # starts or ends too close, or out of reach
-        assume(False)
-        raise
+    except DataError:  # starts or ends too close, or out of reach: mended, because too many draws would be thrown away
+        mended = {"safe_distance": 0.0} | ({"ends": starts} if "ends" in options else {})
+        return UavOffloading(**(options | mended))
 
 
 def row(width: int, *, starts, ends=None, slots: int = 3, users=None, **options) -> UavOffloading:
