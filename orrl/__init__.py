@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Budget": "orrl.core.budget",
+    "Hydrothermal": "orrl.problems.hydrothermal.data",
     "Interruptions": "orrl.problems.jobshop.interruptions",
     "JobShop": "orrl.problems.jobshop.data",
     "Schedule": "orrl.problems.jobshop.schedule",
@@ -33,6 +34,7 @@ _HOME = {
 
 __all__ = [
     "Budget",
+    "Hydrothermal",
     "Interruptions",
     "JobShop",
     "Schedule",
@@ -64,6 +66,7 @@ if TYPE_CHECKING:
     from .planning.demonstrations import demonstrations
     from .planning.rolling import rolling_horizon
     from .planning.simulate import simulate
+    from .problems.hydrothermal.data import Hydrothermal
     from .problems.jobshop.data import JobShop
     from .problems.jobshop.interruptions import Interruptions
     from .problems.jobshop.schedule import Schedule

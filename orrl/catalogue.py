@@ -62,8 +62,8 @@ class Shelf(Protocol):
     def read(self, path: Path, format: str | None = None, **options: Any) -> Problem:
         """Read a file."""
 
-    def source(self) -> dict[str, str]:
-        """``url``, ``sha256`` and ``file`` of what `fetch` gets."""
+    def sources(self) -> list[dict[str, str]]:
+        """``url``, ``sha256`` and ``file`` of all that `fetch` gets; a file may be in a folder, ``a/b.csv``."""
 
 
 class Listing(list[dict[str, Any]]):
@@ -182,12 +182,12 @@ def load_set(name: str, /, **options: Any) -> list[Problem]:
 
 
 def read(path: str | os.PathLike[str], format: str | None = None, **options: Any) -> Problem:
-    """A problem from a user's file.
+    """A problem from a user's file or folder.
 
     Parameters
     ----------
     path : path
-        The file.
+        The file, or the folder of a family whose cases are folders.
     format : str, optional
         Such as "standard" or "taillard". By default told from the ending of the name, then from the content.
     **options
@@ -199,7 +199,7 @@ def read(path: str | os.PathLike[str], format: str | None = None, **options: Any
         Naming file and line; also where the file fits no format, or several.
     """
     file = Path(path)
-    if not file.is_file():
+    if not file.exists():
         raise FormatError(file, "there is no such file")
     readers = {family: shelf for family, shelf in _shelves().items() if hasattr(shelf, "read")}
     if format is not None:
@@ -208,7 +208,8 @@ def read(path: str | os.PathLike[str], format: str | None = None, **options: Any
         if not fits:
             raise UnknownNameError("file format", format, [name for name, _ in known])
     else:
-        fits = [family for family, shelf in readers.items() if file.suffix.lower() in shelf.EXTENSIONS]
+        ending = file.suffix.lower() if file.is_file() else ""
+        fits = [family for family, shelf in readers.items() if ending in shelf.EXTENSIONS]
         if not fits:
             fits = _sniffed(file, readers)
     if len(fits) > 1:
@@ -251,7 +252,7 @@ def list_problems(family: str | None = None) -> Listing:
     return Listing(row for f in families for row in _hook(f, "listing")())
 
 
-def fetch(family: str, *, url: str | None = None) -> Path:
+def fetch(family: str, *, url: str | None = None) -> list[Path]:
     """Download a family's public instances into `cache_dir`, once.
 
     Parameters
@@ -259,27 +260,34 @@ def fetch(family: str, *, url: str | None = None) -> Path:
     family : str
         Such as "jobshop".
     url : str, optional
-        A mirror; the file must have the same sha256.
+        A mirror: the address of the file, or where the family has several, of the folder that holds them under the
+        names that they have in the cache. Each must have the same sha256.
 
     Returns
     -------
-    Path
-        The file.
+    list of Path
+        The files.
 
     Raises
     ------
     IntegrityError
-        Where the download has another sha256; nothing is kept.
+        Where a download has another sha256; it is not kept.
     OrrlError
-        Where it cannot be had.
+        Where it cannot be had. Files that were had before stay, and another call goes on with the rest.
     """
+    sources = _hook(family, "sources")()
+    paths = []
+    for source in sources:
+        address = source["url"] if url is None else url if len(sources) == 1 else f"{url.rstrip('/')}/{source['file']}"
+        paths.append(_fetch(address, source, cache_dir() / family / source["file"]))
+    return paths
+
+
+def _fetch(address: str, source: dict[str, str], target: Path) -> Path:
     import logging
 
     import pooch
 
-    source = _hook(family, "source")()
-    address = url or source["url"]
-    target = cache_dir() / family / source["file"]
     advice = f"download {source['url']} by hand to {target}, or set ORRL_DATA"
     if not address.startswith(("http://", "https://")):
         raise OrrlError(f"cannot fetch {address}: give an address that begins with http:// or https://")

@@ -252,9 +252,9 @@ def as_policy(policy: Any, *, name: str | None = None) -> Policy:
     Parameters
     ----------
     policy : callable, Stable-Baselines3 model, torch module or Policy
-        A callable maps (observations (B, ...), info) to actions (B,). A model with ``predict`` is asked
-        deterministically, with ``action_masks`` where it takes them. A torch module maps observations to logits (B, A)
-        and the best accepted action is taken.
+        A callable maps (observations (B, ...), info) to actions (B,), (B, U) or (B, n). A model with ``predict`` is
+        asked deterministically, with ``action_masks`` where it takes them. A torch module maps observations to logits
+        (B, A) and the best accepted action is taken; where actions are real numbers, to the actions (B, n) in [0, 1].
     name : str, optional
         For tables.
 

@@ -19,6 +19,7 @@ Kind = Literal["problem", "solver", "learner"]
 
 OWN: dict[Kind, dict[str, str]] = {
     "problem": {
+        "hydrothermal": "orrl.problems.hydrothermal:Hydrothermal",
         "jobshop": "orrl.problems.jobshop:JobShop",
         "uav": "orrl.problems.uav:UavOffloading",
     },
@@ -33,7 +34,11 @@ OWN: dict[Kind, dict[str, str]] = {
         "pair-dp": "orrl.solvers.search.pair_dp:PairDp",
         "pso": "orrl.solvers.search.pso:Pso",
         "rolling-cp-sat": "orrl.solvers.search.rolling:RollingCpSat",
+        "rolling-deterministic": "orrl.solvers.search.rolling_deterministic:RollingDeterministic",
         "rollout": "orrl.solvers.search.mc_rollout:MonteCarloRollout",
+        "scenario-tree": "orrl.solvers.exact.scenario_tree:ScenarioTree",
+        "sddp": "orrl.solvers.exact.sddp:Sddp",
+        "wait-and-see": "orrl.solvers.exact.wait_and_see:WaitAndSee",
     },
     "learner": {
         "double-q": "orrl.solvers.learners.sarsa:DoubleQ",
@@ -41,6 +46,7 @@ OWN: dict[Kind, dict[str, str]] = {
         "ppo": "orrl.solvers.learners.ppo:PPO",
         "q-learning": "orrl.solvers.learners.sarsa:QLearning",
         "sarsa": "orrl.solvers.learners.sarsa:Sarsa",
+        "ts-ddr": "orrl.solvers.learners.ts_ddr:TsDdr",
     },
 }
 

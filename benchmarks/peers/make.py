@@ -2,13 +2,16 @@
 
 ``python benchmarks/peers/make.py`` builds all of them, ``make.py jssenv rl4co`` only those. An environment whose stamp
 equals its pins is left as it is. `PEERS` is the only place where versions of the peers are written down, and `RECIPES`
-of the training libraries of ``benchmarks/recipes``, which are built when named.
+of the training libraries of ``benchmarks/recipes``, which are built when named. A peer in `NEWER` needs a newer Python
+than orrl: the variable there (``PYTHON312=/path/to/python``) names one, or it is found on the path.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+import shutil
 import subprocess
 import sys
 import time
@@ -65,8 +68,15 @@ PEERS: dict[str, tuple[str, ...]] = {
         "svgpath2mpl==1.0.0",
         "pygame==2.6.1",
     ),
+    "cobre": (
+        "cobre-python==0.18.0",
+        "pyarrow==20.0.0",  # only to write the case
+    ),
 }
-"""Exact pip requirements of each environment (tested together on Python 3.11)."""
+"""Exact pip requirements of each environment (tested together on Python 3.11, or on the version in `NEWER`)."""
+
+NEWER: dict[str, tuple[int, int]] = {"cobre": (3, 12)}
+"""The oldest Python that a peer has a wheel for, where the running interpreter may be older."""
 
 _ORRL = ("numba==0.68.1", "numpy==2.4.6", "scipy==1.17.1", "pettingzoo==1.27.0", "torch==2.13.0")
 
@@ -95,6 +105,34 @@ def is_built(name: str) -> bool:
     return venv_python(name).exists() and stamp.exists() and json.loads(stamp.read_text()) == _stamp(name)
 
 
+def find_python(name: str) -> Path:
+    """Return the interpreter that an environment is built with: the running one, unless the peer needs a newer one.
+
+    The others are asked for their version, because a name on the path may be a shim with nothing behind it.
+
+    Raises
+    ------
+    PeerError
+        If none is new enough.
+    """
+    oldest = NEWER.get(name, (0, 0))
+    if sys.version_info >= oldest:
+        return Path(sys.executable)
+    major, minor = oldest
+    variable = f"PYTHON{major}{minor}"
+    given = os.environ.get(variable)
+    names = [given] if given else [f"python{major}.{m}" for m in range(minor, minor + 4)] + ["python3", "python"]
+    for found in filter(None, map(shutil.which, names)):
+        code = f"import sys; sys.exit(sys.version_info < {oldest})"
+        try:
+            if not subprocess.run([found, "-c", code], capture_output=True, timeout=60).returncode:
+                return Path(found)
+        except (OSError, subprocess.TimeoutExpired):
+            continue
+    where = f"{variable}={given} is not one" if given else f"none is on the path: set {variable}=/path/to/python"
+    raise PeerError(f"{name} needs Python {major}.{minor} or newer, and {where}")
+
+
 def build(name: str) -> None:
     """Build the environment of one peer from scratch, unless it is up to date.
 
@@ -106,11 +144,17 @@ def build(name: str) -> None:
     Raises
     ------
     PeerError
-        If pip fails; the message ends with the last lines that pip wrote.
+        If no Python is new enough, or pip fails; the message ends with the last lines that pip wrote.
     """
     if is_built(name):
         return
-    venv.create(VENVS / name, clear=True, with_pip=True)
+    python = find_python(name)
+    if python == Path(sys.executable):
+        venv.create(VENVS / name, clear=True, with_pip=True)
+    else:
+        made = subprocess.run([python, "-m", "venv", "--clear", VENVS / name], capture_output=True, text=True)
+        if made.returncode:
+            raise PeerError(f"{python} makes no environment for {name}:\n{made.stderr or made.stdout}")
     command = [str(venv_python(name)), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     command += ENVIRONMENTS[name]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -134,8 +178,8 @@ def run_peer(name: str, *args: str | Path, timeout: float | None = None) -> list
     Parameters
     ----------
     name
-        ``"jssenv"``, ``"job_shop_lib"``, ``"rl4co"``, ``"pyjobshop"``, ``"mobile_env"``, or ``"ortools"``; the last one
-        has no environment of its own and runs in the interpreter of the caller.
+        ``"jssenv"``, ``"job_shop_lib"``, ``"rl4co"``, ``"pyjobshop"``, ``"mobile_env"``, ``"cobre"``, or ``"ortools"``;
+        the last one has no environment of its own and runs in the interpreter of the caller.
     *args
         Command line of the script.
     timeout
@@ -183,7 +227,8 @@ def main() -> int:
 
 
 def _stamp(name: str) -> dict[str, Any]:
-    return {"python": list(sys.version_info[:3]), "pins": list(ENVIRONMENTS[name])}
+    python = list(NEWER.get(name, sys.version_info[:3]))
+    return {"python": python, "pins": list(ENVIRONMENTS[name])}
 
 
 if __name__ == "__main__":

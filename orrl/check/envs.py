@@ -106,11 +106,15 @@ def _mask(lab: Lab, seed: int, actions: list[Any]) -> int:
             _accepted(lab, env, action, place)
         if forbidden:
             _kept(lab, noop, seed, actions[:step], forbidden[0], place)
+        if lab.continuous and not mask.all():
+            _inert(lab, env, seed, actions[:step], mask, place)
     return tried
 
 
 def _choices(lab: Lab, mask: npt.NDArray[np.bool_], kind: bool) -> list[Any]:
     """Actions that differ from an accepted one in one agent's choice, each choice that the mask allows or forbids."""
+    if lab.continuous:
+        return _numbers(lab, mask, kind)
     places = np.argwhere(mask == kind)
     if len(places) > TRIES:
         places = places[np.sort(lab.rng.choice(len(places), TRIES, replace=False))]
@@ -120,6 +124,30 @@ def _choices(lab: Lab, mask: npt.NDArray[np.bool_], kind: bool) -> list[Any]:
         action[tuple(place[:-1])] = place[-1]
         tried.append(action)
     return tried
+
+
+def _numbers(lab: Lab, mask: npt.NDArray[np.bool_], kind: bool) -> list[Any]:
+    """The corners of the unit box and points inside, in the type that agents send; or one number outside, or none."""
+    if kind:
+        ends = [np.full(len(mask), end, np.float32) for end in (0.0, 1.0)]
+        return [*ends, *(np.float32(lab.legal(mask)) for _ in range(2))]
+    tried = []
+    for value in (np.nan, np.inf, -1e-3, 1.0 + 1e-3):
+        action = np.array(lab.legal(mask))
+        action[lab.rng.integers(len(mask))] = value
+        tried.append(action)
+    return tried
+
+
+def _inert(lab: Lab, env: Any, seed: int, actions: list[Any], mask: npt.NDArray[np.bool_], place: str) -> None:
+    """A coordinate that the mask leaves out has no effect."""
+    action = lab.legal(mask)
+    seen = []
+    for rest in (0.0, 1.0):
+        _forward(env, seed, actions)
+        seen.append(env.step(np.where(mask, action, rest))[:4])
+    if not all(_same(a, b) for a, b in zip(*seen, strict=True)):
+        lab.fail(f"{place}: the mask says that numbers {np.flatnonzero(~mask).tolist()} have no effect, and they have")
 
 
 def _forward(env: Any, seed: int, actions: list[Any]) -> npt.NDArray[np.bool_]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ..core.actions import draw
+from ..core.actions import cast, draw, is_continuous
 from ..core.capabilities import HasKernel, HasProgram, HasRules, HasScenarios
 from ..core.errors import NotInstalledError, NotSupportedError
 from ..core.hashing import canonical_bytes
@@ -142,6 +142,16 @@ class Lab:
         return list({world.key: world for world in reversed(self.worlds)}.values())[::-1]
 
     # ---- the MDP face ------------------------------------------------------------------------------------------
+    @cached_property
+    def kernel(self) -> Any:
+        """One that is only asked what actions look like."""
+        return type(self.problem).kernel([self.problem])
+
+    @property
+    def continuous(self) -> bool:
+        """Whether actions are real numbers."""
+        return is_continuous(self.kernel)
+
     def policies(self) -> list[Policy]:
         """Random, the problem's rules, and those that were given."""
         table: dict[str, Policy] = {"random": RandomPolicy()}
@@ -198,11 +208,11 @@ class Lab:
         truncated = False
         ended = not np.any(info["action_mask"])
         while not (ended or truncated):
-            actions.append(draw(np.asarray(info["action_mask"])[None], rng)[0])
+            actions.append(draw(np.asarray(info["action_mask"])[None], rng, continuous=self.continuous)[0])
             _, reward, ended, truncated, info = env.step(actions[-1])
             rewards.append(float(reward))
         failed = truncated or bool(info.get("failed", info.get("deadlock", False)))
-        played, gained = np.array(actions, np.int64), np.array(rewards, np.float64)
+        played, gained = cast(self.kernel, actions), np.array(rewards, np.float64)
         episode = Trajectory(self.problem, world.scenario, played, gained, env.state(), failed)
         return Episode(ENV, world, episode, "env")
 
@@ -289,4 +299,4 @@ class Lab:
 
     def legal(self, mask: npt.NDArray[np.bool_]) -> Any:
         """One accepted action of one row."""
-        return draw(mask[None], self.rng)[0]
+        return draw(mask[None], self.rng, continuous=self.continuous)[0]

@@ -149,7 +149,7 @@ def _parting(lab: Lab, pair: list[tuple[Any, Any]], step: int) -> int | None:
             return step
         if not masks[0].any():
             return None
-        action = np.array([lab.legal(masks[0])], np.int64)
+        action = np.array([lab.legal(masks[0])])
         (one, over), (two, over2) = (kernel.step(state, action) for kernel, state in pair)
         if not lab.close(float(one[0]), float(two[0])) or over[0] != over2[0]:
             return step

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..core.actions import accepted, legal
-from ..core.policy import Actions, Policy
+from ..core.actions import Actions, accepted, cast, legal
+from ..core.policy import Policy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +19,7 @@ class Script(Policy):
     """Plays a list of actions."""
 
     def __init__(self, actions: Sequence[Any] | Actions, name: str = "script") -> None:
-        self.actions, self.name = [np.asarray(a, dtype=np.int64) for a in actions], name
+        self.actions, self.name = list(actions), name
 
     def reset(self, problem: Any, *, batch: int = 1, seed: int = 0) -> None:
         """Back to the first action."""
@@ -30,9 +30,11 @@ class Script(Policy):
         mask = np.asarray(info["action_mask"])
         if self.played >= len(self.actions):
             raise LookupError(f"all {len(self.actions)} actions are played and the episode goes on")
-        action = self.actions[self.played][None]
+        action = cast(info["view"].kernel, [self.actions[self.played]])
         if not accepted(mask, action)[0]:
-            raise LookupError(f"step {self.played} wants action {action[0].tolist()}; accepted: {legal(mask[0])}")
+            raise LookupError(
+                f"step {self.played} wants action {action[0].tolist()}; accepted: {legal(mask[0], action[0])}"
+            )
         self.played += 1
         return action
 

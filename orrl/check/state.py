@@ -91,7 +91,7 @@ def _cloned(lab: Lab, world: World, whole: Trajectory, step: int) -> None:
             if not accepted(kernel.mask(rows), np.array([action]))[0]:
                 lab.fail(f"{place} does not accept action {action} of step {k}")
                 return
-            reward, _ = kernel.step(rows, np.array([action], np.int64))
+            reward, _ = kernel.step(rows, np.array([action]))
             if not lab.close(reward[0], whole.rewards[k]):
                 lab.fail(f"{place} gives reward {reward[0]:.9g} in step {k}, not {whole.rewards[k]:.9g}")
                 return
@@ -102,7 +102,7 @@ def stand_at(lab: Lab, world: World, actions: Any) -> tuple[Any, Any]:
     kernel = type(lab.problem).kernel([lab.problem])
     state = kernel.reset([world.scenario])
     for action in actions:
-        kernel.step(state, np.array([action], np.int64))
+        kernel.step(state, np.array([action]))
     return kernel, state
 
 

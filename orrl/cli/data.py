@@ -61,14 +61,16 @@ def info(problem: ProblemName, json: Json = False) -> None:
 
 def fetch(
     family: Annotated[str, typer.Argument(help="Such as jobshop.")],
-    url: Annotated[str | None, typer.Option(help="A mirror; the file must have the same sha256.")] = None,
+    url: Annotated[
+        str | None, typer.Option(help="A mirror: the file, or the folder of several; each must have the same sha256.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Download a family's public instances and verify them."""
     from orrl.catalogue import fetch as get
 
-    path = get(family, url=url)
+    paths = [str(path) for path in get(family, url=url)]
     if json:
-        emit({"family": family, "path": str(path)})
+        emit({"family": family, "paths": paths})
     else:
-        typer.echo(str(path))
+        typer.echo("\n".join(paths))

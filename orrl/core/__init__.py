@@ -3,12 +3,12 @@
 from .budget import Budget, Clock, Deadline
 from .callbacks import Callback, Event, NoImprovement, StopAtGap, StopAtObjective
 from .capabilities import (
-    CutPool,
     GraphSpec,
     HasGraph,
     HasKernel,
     HasLocalSearch,
     HasProgram,
+    HasReach,
     HasRules,
     HasScenarios,
     HasStages,
@@ -16,12 +16,9 @@ from .capabilities import (
     Kernel,
     LocalSearch,
     Scenario,
-    StageGraph,
-    StageNode,
-    StageSolution,
-    StageSolver,
     TabularMDP,
 )
+from .cuts import CutPool
 from .errors import (
     DataError,
     FormatError,
@@ -43,6 +40,7 @@ from .rollout import Trajectory, estimate, rollout
 from .run import Run, all_cores
 from .seeds import spawn_seeds, stream
 from .solver import PolicySolver, Solver
+from .stages import Cone, Stage, StageGraph, StageNode, StageSolution, StageSolver
 from .trace import Trace, TracePoint
 from .types import Evaluation, Objective, Sense, Support, excess, relative_gap
 
@@ -53,6 +51,7 @@ __all__ = [
     "CallablePolicy",
     "Callback",
     "Clock",
+    "Cone",
     "CutPool",
     "DataError",
     "Deadline",
@@ -65,6 +64,7 @@ __all__ = [
     "HasKernel",
     "HasLocalSearch",
     "HasProgram",
+    "HasReach",
     "HasRules",
     "HasScenarios",
     "HasStages",
@@ -92,6 +92,7 @@ __all__ = [
     "Sense",
     "Solver",
     "Split",
+    "Stage",
     "StageGraph",
     "StageNode",
     "StageSolution",

@@ -7,7 +7,7 @@ shapes: B rows of a batch, A actions, S states, T stages, K openings.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from .policy import Policy
     from .program import Program
     from .rollout import Trajectory
+    from .stages import Stage, StageGraph
 
 __all__ = [
-    "CutPool",
     "GraphSpec",
     "HasAgentSubproblems",
     "HasGraph",
@@ -30,18 +30,17 @@ __all__ = [
     "HasKernel",
     "HasLocalSearch",
     "HasParallelEnv",
+    "HasPostDecision",
     "HasProgram",
+    "HasReach",
     "HasRules",
     "HasScenarios",
     "HasStages",
     "HasTabular",
     "Kernel",
     "LocalSearch",
+    "PostDecision",
     "Scenario",
-    "StageGraph",
-    "StageNode",
-    "StageSolution",
-    "StageSolver",
     "TabularMDP",
 ]
 
@@ -92,11 +91,14 @@ class Kernel(Protocol):
     """The one transition function, over a batch of B rows; ``which[b]`` names the problem of row b.
 
     A state belongs to the kernel's own class; `step` changes it in place. ``action_shape`` is ``()`` where one choice
-    is made at a time and ``(U,)`` where U agents choose together; each choice is one of ``n_actions``.
+    is made at a time and ``(U,)`` where U agents choose together; each choice is one of ``n_actions``. Where
+    ``n_actions`` is None an action is ``(n,)`` real numbers in [0, 1], float64, and ``action_shape`` is ``(n,)``: what
+    a number means (a share of what can be released, a place between two reachable volumes) is the kernel's business,
+    so that every action in the unit box can be carried out.
     """
 
     problems: Sequence[Any]
-    n_actions: int
+    n_actions: int | None
     action_shape: tuple[int, ...]
 
     def reset(self, scenarios: Sequence[Any], which: Sequence[int] | None = None) -> Any:
@@ -104,13 +106,13 @@ class Kernel(Protocol):
         ...
 
     def mask(self, state: Any) -> npt.NDArray[np.bool_]:
-        """Accepted actions, (B, A) or (B, U, A); an ended row has none."""
+        """Accepted actions, (B, A) or (B, U, A), or the numbers (B, n) with an effect; ended rows alone have none."""
         ...
 
-    def step(self, state: Any, actions: npt.NDArray[np.int64]) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
-        """Apply one action (B,) or (B, U) per row; rewards (B,) and done (B,).
+    def step(self, state: Any, actions: npt.NDArray[Any]) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
+        """Apply one action (B,), (B, U) or (B, n) per row; rewards (B,) and done (B,).
 
-        An ended row ignores its action; -1 keeps a row.
+        An ended row ignores its action; -1 keeps a row, and so does NaN where actions are real numbers.
         """
         ...
 
@@ -161,8 +163,11 @@ class HasKernel(Protocol):
         """Bridge from an episode to a solution of the program."""
         ...
 
-    def actions(self, solution: Any, scenario: Any) -> npt.NDArray[np.int64]:
-        """Bridge from a solution of the program to the actions that realise it under `scenario`."""
+    def actions(self, solution: Any, scenario: Any) -> npt.NDArray[Any]:
+        """Bridge from a solution of the program to the actions that realise it under `scenario`.
+
+        Real numbers are clipped to [0, 1] here: a program's tolerance may leave the box.
+        """
         ...
 
 
@@ -247,98 +252,36 @@ class HasGraph(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class CutPool:
-    """Cuts ``theta >= intercept + gradient @ state_out`` on the cost-to-go: intercept (C,), gradient (C, n)."""
-
-    intercept: FloatArray
-    gradient: FloatArray
-
-    def value(self, state: FloatArray) -> float:
-        """Largest cut at `state` (n,)."""
-        return float(np.max(self.intercept + self.gradient @ state))
-
-
-@dataclass(frozen=True, slots=True)
-class StageSolution:
-    """Answer of a stage problem; costs are always minimised inside.
-
-    Parameters
-    ----------
-    cost : float
-        Stage cost without the cost-to-go.
-    state_out : (n,)
-        State handed to the next stage.
-    d_state : (n,)
-        Derivative of the stage's optimal value (with cost-to-go) in the incoming state.
-    d_target : (n,) or None
-        Derivative in the target where one was given.
-    value : float
-        Optimal value with the cost-to-go.
-    status : {"optimal", "infeasible", "limit", "error"}
-        A cut may only be made from "optimal".
-    """
-
-    cost: float
-    state_out: FloatArray
-    d_state: FloatArray
-    d_target: FloatArray | None
-    value: float
-    status: Literal["optimal", "infeasible", "limit", "error"]
-
-
-class StageSolver(Protocol):
-    """A persistent stage model."""
-
-    def solve(
-        self, state: FloatArray, noise: FloatArray, *, target: FloatArray | None = None, cuts: CutPool | None = None
-    ) -> StageSolution:
-        """Solve for incoming `state` (n,) and `noise` (W,), with the outgoing state fixed to `target` where given."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class StageNode:
-    """One node of a policy graph.
-
-    Parameters
-    ----------
-    children : tuple of (int, float)
-        Successors with probabilities; the missing mass ends the episode.
-    openings : (K, W)
-        Noise vectors.
-    p : (K,)
-        Their probabilities.
-    cost_to_go_bound : float
-        A valid lower bound on the expected cost after this node.
-    """
-
-    children: tuple[tuple[int, float], ...]
-    openings: FloatArray
-    p: FloatArray
-    cost_to_go_bound: float
-
-
-@dataclass(frozen=True, slots=True)
-class StageGraph:
-    """Policy graph: nodes, the root node, the initial state (n,) and the discount per stage."""
-
-    nodes: tuple[StageNode, ...]
-    root: int
-    initial_state: FloatArray
-    discount: float
-
-
 @runtime_checkable
 class HasStages(Protocol):
-    """Multistage stochastic structure for SDDP and decision-rule learners."""
+    """Multistage stochastic structure for SDDP and decision-rule learners; costs are always minimised inside."""
 
     def stages(self) -> StageGraph:
         """The policy graph."""
         ...
 
-    def stage_solver(self, node: int) -> StageSolver:
-        """A fresh stage model of that node."""
+    def stage(self, node: int) -> Stage:
+        """The stage problem of a node; nodes with equal stages share one object."""
+        ...
+
+    def noise(self, scenario: Any) -> FloatArray:
+        """Noise vectors (T, W) of the stages that are left under a scenario, in order."""
+        ...
+
+
+@runtime_checkable
+class HasReach(Protocol):
+    """A map from the unit box onto the outgoing states that can be reached, so that no agent can ask for others."""
+
+    def reach(self, state: Any, noise: Any, share: Any, *, xp: Any = np) -> Any:
+        """Target (B, n) of `share` (B, n) in [0, 1], from `state` (B, n) under `noise` (B, W).
+
+        Differentiable in all three where `xp` is torch.
+        """
+        ...
+
+    def shares(self, state: FloatArray, noise: FloatArray, target: FloatArray) -> FloatArray:
+        """Inverse of `reach` (B, n); a target out of reach gives the nearest share."""
         ...
 
 
@@ -390,6 +333,45 @@ class HasTabular(Protocol):
 
     def state_index(self, state: Any) -> int:
         """Row of the arrays that a state (a kernel's snapshot) belongs to, so that a table can act in the kernel."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PostDecision:
+    """Finite MDP whose next state depends on state and action only through a point in between, such as a stock left.
+
+    ``V(s) = max_a reward[s, a] + discount * rows[index[s, a]] @ V``: E rows instead of S * A.
+
+    Parameters
+    ----------
+    grid : (E,)
+        What the points are, such as the stock that is left.
+    index : (S, A) int
+        Point that a state and an action lead to.
+    rows : (E, S)
+        Law of the next state from each point.
+    reward : (S, A)
+        Expected reward, higher is better.
+    discount : float
+        Factor per step.
+    initial : (S,)
+        Initial law.
+    """
+
+    grid: FloatArray
+    index: npt.NDArray[np.int64]
+    rows: FloatArray
+    reward: FloatArray
+    discount: float
+    initial: FloatArray
+
+
+@runtime_checkable
+class HasPostDecision(Protocol):
+    """The tables with rows that many pairs of state and action share; every action is legal in every state."""
+
+    def post_decision(self) -> PostDecision:
+        """Arrays from the state that the problem starts from."""
         ...
 
 

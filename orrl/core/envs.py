@@ -10,7 +10,7 @@ import numpy.typing as npt
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from .actions import accepted, action_space, hold, legal
+from .actions import accepted, action_space, cast, hold, legal
 from .errors import DataError, IllegalActionError
 from .learner import Generator, Split
 
@@ -36,7 +36,8 @@ class KernelEnv(gymnasium.Env[Any, Any]):
     split : {"train", "val", "test", "ood"}
         Split of a generator.
     illegal : {"raise", "noop"}
-        What an action outside the mask does; "noop" keeps the state and sets ``info["illegal_action"]``.
+        What an action outside the mask does (outside [0, 1] or NaN, where actions are real numbers); "noop" keeps the
+        state and sets ``info["illegal_action"]``.
     kernel_options : mapping
         Passed to the kernel, such as ``wait=False`` or a padding.
 
@@ -108,10 +109,12 @@ class KernelEnv(gymnasium.Env[Any, Any]):
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """One decision."""
         mask = self.action_masks()
-        chosen = np.array(action, np.int64)[None]
+        chosen = cast(self.kernel, np.asarray(action)[None])
         if not accepted(mask[None], chosen)[0]:
             if self.illegal == "raise":
-                raise IllegalActionError(f"action {chosen[0].tolist()} is not accepted now; accepted: {legal(mask)}")
+                raise IllegalActionError(
+                    f"action {chosen[0].tolist()} is not accepted now; accepted: {legal(mask, chosen[0])}"
+                )
             done = not mask.any()
             return self._observe(), 0.0, done, False, {**self._info(), "illegal_action": True}
         rewards, done_rows = self.kernel.step(self._state, chosen)
@@ -127,7 +130,7 @@ class KernelEnv(gymnasium.Env[Any, Any]):
         return info
 
     def action_masks(self) -> npt.NDArray[np.bool_]:
-        """Accepted actions (A,), or (U, A) for U agents."""
+        """Accepted actions (A,), or (U, A) for U agents; coordinates (n,) with an effect where actions are numbers."""
         return np.array(self.kernel.mask(self._state)[0], dtype=np.bool_)
 
     def state(self) -> Any:
@@ -195,14 +198,14 @@ class KernelVectorEnv(VectorEnv[Any, Any, Any]):
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """One decision a row."""
-        chosen = np.array(actions, dtype=np.int64)
+        chosen = cast(self.kernel, actions)
         mask = self.kernel.mask(self._state)
         again = np.flatnonzero(self._over)
         bad = ~self._over & ~accepted(mask, chosen)
         if bad.any() and self.illegal == "raise":
             b = int(np.flatnonzero(bad)[0])
             raise IllegalActionError(
-                f"action {chosen[b].tolist()} in row {b} is not accepted now; accepted: {legal(mask[b])}"
+                f"action {chosen[b].tolist()} in row {b} is not accepted now; accepted: {legal(mask[b], chosen[b])}"
             )
         rewards, done = self.kernel.step(self._state, hold(chosen, self._over | bad))
         rewards, done = np.array(rewards), np.array(done)
@@ -221,7 +224,7 @@ class KernelVectorEnv(VectorEnv[Any, Any, Any]):
         return self.kernel.observe(self._state)
 
     def action_masks(self) -> npt.NDArray[np.bool_]:
-        """Accepted actions (B, A), or (B, U, A) for U agents."""
+        """As `KernelEnv.action_masks`, a row each: (B, A), (B, U, A) or (B, n)."""
         return np.array(self.kernel.mask(self._state), dtype=np.bool_)
 
     def state(self, row: int) -> Any:

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
-from .actions import accepted
+from .actions import Actions, accepted, blank, cast
 from .capabilities import HasProgram, HasRules
 from .errors import OrrlError
 from .hashing import canonical_bytes
@@ -49,7 +48,7 @@ class RollingLog:
 class _Plan:
     """Decisions still to make, and a twin of the episode in which nothing unforeseen happens."""
 
-    actions: list[int]
+    actions: list[Any]
     kernel: Any
     twin: Any
     solution: Any
@@ -112,25 +111,27 @@ class RollingHorizon(Policy):
             )
         return rules[self.fallback]
 
-    def act(self, obs: Any, info: Mapping[str, Any]) -> npt.NDArray[np.int64]:
+    def act(self, obs: Any, info: Mapping[str, Any]) -> Actions:
         """Follow, or renew, the plan of each row."""
         view: View = info["view"]
         mask, done = info["action_mask"], info["done"]
         spare = np.asarray(self._rule.act(obs, info))
-        actions = np.full(mask.shape[:-1], -1, np.int64)
+        actions = blank(view.kernel, len(mask))
         for b in np.flatnonzero(~done).tolist():
             self.log.decisions += 1
             plan = self._plans.get(b)
             if plan is None or not plan.actions or self._surprised(plan, view, b) or plan.made == self.commit:
                 plan = self._replan(view, b, plan)
-            action = -1 if plan is None else _in_batch(plan.actions[0], plan.kernel, view.kernel)
-            if plan is None or not accepted(mask[b : b + 1], np.array([action]))[0]:
+            action = blank(view.kernel, 1)
+            if plan is not None:
+                action[0] = _in_batch(plan.actions[0], plan.kernel, view.kernel)
+            if plan is None or not accepted(mask[b : b + 1], action)[0]:
                 self._plans.pop(b, None)
                 actions[b] = spare[b]
                 continue
-            actions[b] = action
+            actions[b] = action[0]
             plan.made += 1
-            plan.kernel.step(plan.twin, np.array([plan.actions.pop(0)], np.int64))
+            plan.kernel.step(plan.twin, cast(plan.kernel, [plan.actions.pop(0)]))
         return actions
 
     def _surprised(self, plan: _Plan, view: View, row: int) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .actions import draw, hold, live
+from .actions import draw, hold, is_continuous, live
 from .seeds import stream
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def playout(kernel: Kernel, state: Any, *, seed: int, discount: float = 1.0, **o
     total, factor = np.zeros(len(mask)), 1.0
     done = ~live(mask)
     while not done.all():
-        rewards, done = kernel.step(state, hold(draw(mask, rng), done))
+        rewards, done = kernel.step(state, hold(draw(mask, rng, continuous=is_continuous(kernel)), done))
         total += factor * rewards
         factor *= discount
         mask = kernel.mask(state)

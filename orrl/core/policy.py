@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
-import numpy.typing as npt
 
-from .actions import draw, live
+from .actions import Actions, draw, is_continuous, live
 from .errors import NotSupportedError
 
 if TYPE_CHECKING:
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     from .capabilities import Kernel
 
 __all__ = ["CallablePolicy", "Policy", "RandomPolicy", "View"]
-
-Actions = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +70,11 @@ class Policy(ABC):
 
     @abstractmethod
     def act(self, obs: Any, info: Mapping[str, Any]) -> Actions:
-        """Actions (B,), or (B, U) for U agents, for observations (B, ...).
+        """Actions (B,), or (B, U) for U agents, or (B, n) numbers in [0, 1], for observations (B, ...).
 
-        ``info["action_mask"]`` (B, A) or (B, U, A) marks what is accepted, ``info["view"]`` is the `View` for
-        look-ahead, ``info["done"]`` (B,) marks rows that have ended (their action is ignored).
+        ``info["action_mask"]`` (B, A) or (B, U, A) marks what is accepted, or (B, n) the numbers that have an effect;
+        ``info["view"]`` is the `View` for look-ahead, ``info["done"]`` (B,) marks rows that have ended (their action is
+        ignored).
         """
 
     def decide(self, problem: Any) -> Any:
@@ -112,7 +110,7 @@ class RandomPolicy(Policy):
 
     def act(self, obs: Any, info: Mapping[str, Any]) -> Actions:
         """Draw one accepted action a row."""
-        return draw(info["action_mask"], self._rng)
+        return draw(info["action_mask"], self._rng, continuous=is_continuous(info["view"].kernel))
 
 
 class CallablePolicy(Policy):
@@ -123,4 +121,4 @@ class CallablePolicy(Policy):
 
     def act(self, obs: Any, info: Mapping[str, Any]) -> Actions:
         """Call the function."""
-        return np.asarray(self.function(obs, info), dtype=np.int64)
+        return np.asarray(self.function(obs, info))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .actions import accepted, hold, legal, live
+from .actions import Actions, accepted, cast, hold, legal, live
 from .errors import IllegalActionError
 from .policy import Policy, View
 
@@ -27,7 +27,7 @@ class Trajectory:
     ----------
     problem, scenario : object
         What was played, under which noise.
-    actions : (T,) or (T, U) int
+    actions : (T,) or (T, U) int, or (T, n) float
         Decisions.
     rewards : (T,) float
         Higher is better, undiscounted.
@@ -39,7 +39,7 @@ class Trajectory:
 
     problem: Any
     scenario: Any
-    actions: npt.NDArray[np.int64]
+    actions: Actions
     rewards: npt.NDArray[np.float64]
     final: Any
     failed: bool
@@ -97,22 +97,20 @@ def rollout(
     state = kernel.reset(scenarios, which)
     policy.reset(problems, batch=rows, seed=seed)
     view = View(kernel, state, which)
-    chosen: list[npt.NDArray[np.int64]] = []
+    chosen: list[Actions] = []
     gained: list[npt.NDArray[np.float64]] = []
     mask = kernel.mask(state)
     done = ~live(mask)
     while not done.all() and not (deadline is not None and deadline.passed):
         info = {"action_mask": mask, "view": view, "done": done}
         obs = kernel.observe(state) if policy.needs_observation else None
-        actions = np.asarray(policy.act(obs, info), dtype=np.int64)
-        _refuse_illegal(policy, view, mask, done, actions)
-        actions = hold(actions, done)
+        actions = hold(_checked(policy, view, mask, done, policy.act(obs, info)), done)
         rewards, done = kernel.step(state, actions)
         chosen.append(actions)
         gained.append(np.array(rewards, dtype=np.float64))
         mask = kernel.mask(state)
     failed = kernel.failed(state) | ~done
-    played = np.array(chosen, dtype=np.int64).reshape(-1, rows, *kernel.action_shape)
+    played = cast(kernel, np.reshape(chosen, (-1, *kernel.action_shape))).reshape(-1, rows, *kernel.action_shape)
     lasted = (played >= 0).all(axis=tuple(range(2, played.ndim))).sum(axis=0)
     reward = np.array(gained, dtype=np.float64).reshape(-1, rows)
     episodes = []
@@ -126,22 +124,26 @@ def rollout(
     return episodes
 
 
-def _refuse_illegal(
+def _checked(
     policy: Policy,
     view: View,
     mask: npt.NDArray[np.bool_],
     done: npt.NDArray[np.bool_],
-    actions: npt.NDArray[np.int64],
-) -> None:
-    if actions.shape != mask.shape[:-1]:
+    answer: Any,
+) -> Actions:
+    """A policy's answer as actions of the kernel; what is not accepted is refused."""
+    expected = (len(mask), *view.kernel.action_shape)
+    if np.shape(answer) != expected:
         raise IllegalActionError(
-            f"policy {policy.name!r} returned actions of shape {actions.shape}: expected {mask.shape[:-1]}"
+            f"policy {policy.name!r} returned actions of shape {np.shape(answer)}: expected {expected}"
         )
+    actions = cast(view.kernel, answer)
     for b in np.flatnonzero(~done & ~accepted(mask, actions))[:1].tolist():
         raise IllegalActionError(
             f"policy {policy.name!r} chose action {actions[b].tolist()} in row {b} ({view.problem(b).name}); accepted "
-            f"there: {legal(mask[b])}"
+            f"there: {legal(mask[b], actions[b])}"
         )
+    return actions
 
 
 def estimate(values: npt.NDArray[np.float64], confidence: float = 0.95) -> tuple[float, tuple[float, float] | None]:

@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import DataError
-from .policy import Actions, Policy
+from .policy import Policy
 
 if TYPE_CHECKING:
+    from .actions import Actions
     from .capabilities import TabularMDP
 
 __all__ = ["TablePolicy", "policy_value"]

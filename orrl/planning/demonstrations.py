@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..core.actions import Actions, cast
 from ..core.errors import OrrlError
 from ..methods import Method, solve
 
@@ -23,10 +24,10 @@ class Demonstrations:
     ----------
     observations : (N, ...) float32
         What the policy would have seen.
-    actions : (N,) or (N, U) int
+    actions : (N,) or (N, U) int, or (N, n) float
         What the solution did.
-    masks : (N, A) or (N, U, A) bool
-        What was accepted.
+    masks : (N, A), (N, U, A) or (N, n) bool
+        What was accepted, or had an effect.
     returns : (N,) float
         Discounted rewards from this decision to the end.
     episode : (N,) int
@@ -36,7 +37,7 @@ class Demonstrations:
     """
 
     observations: npt.NDArray[np.float32]
-    actions: npt.NDArray[np.int64]
+    actions: Actions
     masks: npt.NDArray[np.bool_]
     returns: npt.NDArray[np.float64]
     episode: npt.NDArray[np.int64]
@@ -76,7 +77,7 @@ def demonstrations(
         optimal.append(result.status == "optimal")
         state = kernel.reset([world], [p])
         observed, accepted, rewards = [], [], []
-        chosen = _pad_actions(problem, kernel, problem.actions(result.solution, world))
+        chosen = cast(kernel, _pad_actions(problem, kernel, problem.actions(result.solution, world)))
         for action in chosen:
             observed.append(kernel.observe(state)[0].copy())
             accepted.append(kernel.mask(state)[0].copy())
@@ -89,10 +90,10 @@ def demonstrations(
             togo[t] = rewards[t] + (factor * togo[t + 1] if t + 1 < len(rewards) else 0.0)
         parts.append((observed, chosen, accepted, togo, [p] * len(chosen)))
     seen, chosen, masks, togo, episode = (np.concatenate([np.asarray(part[i]) for part in parts]) for i in range(5))
-    return Demonstrations(seen, chosen.astype(np.int64), masks, togo, episode, np.array(optimal))
+    return Demonstrations(seen, chosen, masks, togo, episode, np.array(optimal))
 
 
-def _pad_actions(problem: Any, kernel: Any, actions: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _pad_actions(problem: Any, kernel: Any, actions: Actions) -> Actions:
     """The idle action has another number in a padded kernel."""
     own = type(problem).kernel([problem])
     idle, padded = getattr(own, "idle_action", None), getattr(kernel, "idle_action", None)

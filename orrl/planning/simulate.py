@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..core import Evaluation, NotSupportedError, PolicySolver, Result, Trajectory, estimate, rollout, spawn_seeds
-from ..core.policy import Policy, View
+from ..core.actions import Actions, blank
+from ..core.policy import Policy
 from ..methods import Method, resolve
 
 if TYPE_CHECKING:
@@ -85,16 +86,19 @@ class PlanPolicy(Policy):
 
     def __init__(self, solution: Any, name: str, scenarios: list[Any]) -> None:
         self.solution, self.name, self._scenarios = solution, name, scenarios
-        self._queues: list[list[int]] = []
+        self._queues: list[list[Any]] = []
 
     def reset(self, problem: Any, *, batch: int = 1, seed: int = 0) -> None:
         """Lay out the decisions of each row."""
         self._queues = [problem.actions(self.solution, world).tolist() for world in self._scenarios]
 
-    def act(self, obs: Any, info: Any) -> npt.NDArray[np.int64]:
+    def act(self, obs: Any, info: Any) -> Actions:
         """The next decision of each row."""
-        _: View = info["view"]
-        return np.array([q.pop(0) if q else -1 for q in self._queues], np.int64)
+        chosen = blank(info["view"].kernel, len(self._queues))
+        for b, queue in enumerate(self._queues):
+            if queue:
+                chosen[b] = queue.pop(0)
+        return chosen
 
 
 def simulate(

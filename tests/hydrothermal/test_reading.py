@@ -11,6 +11,7 @@ import pytest
 
 from orrl.core.errors import DataError, FormatError
 from orrl.problems.hydrothermal import Cascade, Network, read_case
+from orrl.problems.hydrothermal.io import read
 from orrl.problems.hydrothermal.powermodels import read_json, read_matpower
 
 if TYPE_CHECKING:
@@ -98,6 +99,14 @@ def spoil(path: Path, change: Callable[[Any], None]) -> None:
         ("hydro.json", lambda d: d["Hydrogenerators"][0].update(downstream_turn=[4]), "downstream_turn names 4"),
         ("hydro.json", lambda d: d.update(stage_hours=-1), "stage_hours is -1"),
         ("hydro.json", lambda d: d.pop("Hydrogenerators"), "no key 'Hydrogenerators'"),
+        ("hydro.json", lambda d: d["Hydrogenerators"][0].update(downstream_spill=[1]), "water runs in a circle"),
+        ("hydro.json", lambda d: d["Hydrogenerators"][0].update(max_turn=-1), "turbine_min 0 exceeds turbine_max -1"),
+        ("hydro.json", lambda d: d["Hydrogenerators"][0].update(min_volume=-2), "volume_min is -2, give at least 0"),
+        ("hydro.json", lambda d: d["Hydrogenerators"][0].update(initial_volume=9), "volume_start is 9 hm3, outside"),
+        ("hydro.json", lambda d: d["Hydrogenerators"].append(d["Hydrogenerators"][0]), "index 1 stands twice"),
+        ("hydro.json", lambda d: d.update(orrl={"stage": 3}), "key 'orrl' is"),
+        ("PowerModels.json", lambda d: d["branch"]["1"].update(rate_a=-1), "rating is -1, give a limit of at least 0"),
+        ("PowerModels.json", lambda d: d["gen"]["1"].update(pmin=2), "smallest power 2 exceeds largest 1"),
     ],
 )
 def test_bad_json(copy: Path, file: str, change: Any, message: str) -> None:
@@ -114,6 +123,7 @@ def test_bad_json(copy: Path, file: str, change: Any, message: str) -> None:
         ("inflows.csv", "1,2,3\n1,2\n", "line 2 has 2 values, line 1 has 3"),
         ("inflows.csv", "1,2,-3\n", "row 1, column 3 is -3"),
         ("inflows.csv", "", "is empty"),
+        ("inflows.csv", "1,2\n" * 12, r"scenarioprobability.csv: has shape \(12, 3\), inflows.csv needs \(12, 2\)"),
         ("scenarioprobability.csv", "0.5,0.2,0.2\n" * 12, "row 1 sums to 0.9"),
         ("scenarioprobability.csv", "0.5,0.5\n" * 12, "has shape"),
     ],
@@ -122,6 +132,28 @@ def test_bad_tables(copy: Path, file: str, text: str, message: str) -> None:
     (copy / file).write_text(text)
     with pytest.raises(FormatError, match=message):
         read_case(copy)
+
+
+def test_columns_are_blocks_of_plants(cases: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(cases / "brasil_4", tmp_path / "brasil_4")
+    (folder / "inflows.csv").write_text("1,2,3,4,5\n")
+    with pytest.raises(FormatError, match=r"inflows.csv: has 5 columns for 4 plants: give a block of scenarios"):
+        read_case(folder)
+
+
+def test_a_stage_without_a_solution_names_its_rows(copy: Path) -> None:
+    from orrl.core.engines import open_stage
+
+    def floor(data: Any) -> None:
+        data["Hydrogenerators"][0].update(min_turn=10, minimal_outflow_violation_cost=0)
+
+    spoil(copy / "hydro.json", floor)  # a hard flow that a dry stage does not have
+    stage = read(copy, stage_hours=1.0, stages=12).stage(0)
+    solver = open_stage(stage)
+    dry = np.zeros(1)
+    assert solver.solve(dry, dry).status == "infeasible"
+    assert "water[0]" in "; ".join(solver.conflict(dry, dry)).replace("(", "[").replace(")", "]")
+    assert solver.solve(np.array([0.18]), dry).status == "optimal"
 
 
 def test_missing_files(copy: Path) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from orrl.core.capabilities import HasStages, StageGraph, StageSolver, TabularMDP
+from orrl.core.capabilities import HasStages, TabularMDP
 from orrl.core.errors import DataError, NotSupportedError
 from orrl.core.learner import SPLITS, Split
 from orrl.core.problem import Problem
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from orrl.core.policy import Policy
     from orrl.core.program import Program
     from orrl.core.rollout import Trajectory
+    from orrl.core.stages import Stage, StageGraph
 
     from .env import InventoryEnv
     from .kernel import InventoryKernel
@@ -278,11 +280,24 @@ class Inventory(Problem):
 
         return graph(self)
 
-    def stage_solver(self, node: int) -> StageSolver:
+    def stage(self, node: int) -> Stage:
         """Linear program of one node; see `stages`."""
-        from .stages import ShelfStage
+        from .stages import stage
 
-        return ShelfStage(self, node)
+        left = self.horizon - self.objective.stage
+        kind = (node == 0, node == left)
+        if kind not in self._stages:
+            self._stages[kind] = stage(self, first=kind[0], last=kind[1])
+        return self._stages[kind]
+
+    @cached_property
+    def _stages(self) -> dict[tuple[bool, bool], Stage]:
+        return {}
+
+    def noise(self, scenario: Demand) -> npt.NDArray[np.float64]:
+        """Demand (T + 1 - t, 1) as the nodes meet it: nothing at the first, then that of each period left."""
+        rest = scenario.path[self.objective.stage :]
+        return np.concatenate([[0.0], rest])[:, None]
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,9 @@ from inventory.backward_dp import BackwardDP
 
 import orrl
 from orrl.core.errors import DataError, FormatError
+from orrl.solvers.learners.heads import masked_law
 from orrl.solvers.learners.ppo import PPO, PPOPolicy
-from orrl.solvers.learners.ppo_core import Clip, RunningScale, advantages, masked_law, ppo_loss
+from orrl.solvers.learners.ppo_core import Clip, RunningScale, advantages, ppo_loss
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,10 +12,16 @@ if TYPE_CHECKING:
 
     from ..program import Outcome, Program
     from ..run import Run
+    from ..stages import Stage, StageSolver
 
-__all__ = ["drive"]
+__all__ = ["drive", "open_stage"]
 
-ENGINES = {"cp-sat": "cp_sat", "highspy": "highs", "pyomo": "pyomo"}
+ENGINES = {"cp-sat": "cp_sat", "cvxpy": "cvxpy", "highspy": "highs", "pyomo": "pyomo"}
+STAGE_ENGINES = {
+    "highs": "stage_highs:HighsStage",
+    "clarabel": "stage_clarabel:ClarabelStage",
+    "ipopt": "stage_ipopt:IpoptStage",
+}
 
 
 def drive(program: Program, run: Run, *, solver: str = "highs", options: Mapping[str, Any]) -> Outcome:
@@ -25,3 +31,21 @@ def drive(program: Program, run: Run, *, solver: str = "highs", options: Mapping
     engine = import_module(f"{__name__}.{ENGINES[program.backend]}")
     outcome: Outcome = engine.drive(program, run, solver=solver, options=options)
     return outcome
+
+
+def open_stage(stage: Stage, *, engine: str | None = None) -> StageSolver:
+    """A persistent model of a stage.
+
+    Parameters
+    ----------
+    stage : Stage
+        The description.
+    engine : {"highs", "clarabel", "ipopt"}, optional
+        ``stage.engine`` by default.
+    """
+    wanted = engine or stage.engine
+    if wanted not in STAGE_ENGINES:
+        raise UnknownNameError("stage engine", wanted, STAGE_ENGINES)
+    module, _, name = STAGE_ENGINES[wanted].partition(":")
+    solver: StageSolver = getattr(import_module(f"{__name__}.{module}"), name)(stage)
+    return solver

@@ -119,6 +119,8 @@ def drive(program: Program, run: Run, *, solver: str = "highs", options: Mapping
     NotInstalledError
         Pyomo does not find the solver.
     """
+    if solver == "highs" and getattr(program, "nonlinear", False):
+        solver = "ipopt"  # the default of a model that HiGHS does not take
     if solver == "highs":
         return _persistent(program, run, options)
     return _by_name(program, run, solver, options)
@@ -173,6 +175,11 @@ def _by_name(program: Program, run: Run, solver: str, options: Mapping[str, Any]
     with LoggingIntercept(StringIO(), "pyomo"):  # a name that nobody knows is logged with a traceback
         opt = pyo.SolverFactory(solver)
         found = opt.available(exception_flag=False)
+    if not found and solver == "ipopt":
+        from . import pyomo_nl
+
+        _continuous(program, solver)
+        return pyomo_nl.drive(program, run, options)
     if not found:
         raise NotInstalledError(
             f"Pyomo finds no solver {solver!r}: install it so that `pyomo help --solvers` lists it, or use "
@@ -180,8 +187,8 @@ def _by_name(program: Program, run: Run, solver: str, options: Mapping[str, Any]
         )
     family = next((part for part in solver.split("_") if part not in ("appsi", "direct", "persistent")), solver)
     model = program.model
-    if family in LOCAL and any(not v.is_continuous() for v in model.component_data_objects(pyo.Var, active=True)):
-        raise NotSupportedError(f"{solver} is a local solver for continuous models, and {program.form} has integers")
+    if family in LOCAL:
+        _continuous(program, solver)
     arguments = _arguments(opt, model, family, run, options)
     with open_log(run.log) as log:
         if log is None:
@@ -190,6 +197,11 @@ def _by_name(program: Program, run: Run, solver: str, options: Mapping[str, Any]
             with capture_output(log):
                 answer = opt.solve(model, load_solutions=False, tee=True, **arguments)
     return _conclude_by_name(program, run, solver, answer, proves=family not in LOCAL)
+
+
+def _continuous(program: Program, solver: str) -> None:
+    if any(not v.is_continuous() for v in program.model.component_data_objects(pyo.Var, active=True)):
+        raise NotSupportedError(f"{solver} is a local solver for continuous models, and {program.form} has integers")
 
 
 def _arguments(opt: Any, model: Any, family: str, run: Run, options: Mapping[str, Any]) -> dict[str, Any]:

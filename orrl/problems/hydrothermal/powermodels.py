@@ -1,4 +1,4 @@
-"""Reading a network: PowerModels JSON and MATPOWER case files, into a `Network` in per unit."""
+"""A network in PowerModels JSON, read and written, and in MATPOWER case files, read; a `Network` is in per unit."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...core.errors import FormatError
+from ...core.errors import DataError, FormatError
 from .system import Network
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["read_json", "read_matpower"]
+__all__ = ["read_json", "read_matpower", "to_json"]
 
 WIDE = 1.0472  # rad, the limit of an angle difference where the file has none (60 degrees)
 
@@ -75,7 +75,7 @@ def _build(path: Path, data: Mapping[str, Any]) -> Network:
     def column(rows: list[Any], kind: str, key: str, default: float | None = None) -> list[float]:
         return [_number(path, row, kind, key, default) for row in rows]
 
-    return Network(
+    given: dict[str, Any] = dict(
         base=base,
         bus_names=tuple(str(b.get("name", f"bus {b['bus_i']}")) for b in buses),
         reference=slack[0] if slack else 0,
@@ -104,6 +104,10 @@ def _build(path: Path, data: Mapping[str, Any]) -> Network:
         reactive_load=np.array(column(loads, "load", "qd", 0.0)),
         deficit_cost=_number(path, data, "case", "cost_deficit") * base,
     )
+    try:
+        return Network(**given)
+    except DataError as error:
+        raise FormatError(path, str(error)) from error
 
 
 def _cost(path: Path, row: Mapping[str, Any]) -> float:
@@ -115,6 +119,67 @@ def _cost(path: Path, row: Mapping[str, Any]) -> float:
     if terms and terms[-1]:
         raise FormatError(path, f"gen {row.get('index', '?')}: cost {terms!r} has a constant, which is not modelled")
     return float(slope)
+
+
+def to_json(network: Network, name: str) -> dict[str, Any]:
+    """The data dictionary of a network; `read_json` reads it back as the same one. Infinite limits are left out."""
+
+    def finite(**values: float) -> dict[str, float]:
+        return {key: float(value) for key, value in values.items() if math.isfinite(value)}
+
+    driven = set(network.generator_bus.tolist())
+    bus = {
+        str(b + 1): {
+            "index": b + 1, "bus_i": b + 1, "name": label, "area": 1, "zone": 1, "base_kv": 0.0, "vm": 1.0, "va": 0.0,
+            "bus_type": 3 if b == network.reference else 2 if b in driven else 1,
+            "vmin": float(network.voltage_min[b]), "vmax": float(network.voltage_max[b]),
+        }
+        for b, label in enumerate(network.bus_names)
+    }  # fmt: skip
+    branch = {
+        str(i + 1): {
+            "index": i + 1, "f_bus": int(network.branch_from[i]) + 1, "t_bus": int(network.branch_to[i]) + 1,
+            "br_status": 1, "transformer": bool(network.tap[i] != 1 or network.shift[i]), "g_fr": 0.0, "g_to": 0.0,
+            **finite(
+                br_r=network.resistance[i], br_x=network.reactance[i], b_fr=network.charge_from[i],
+                b_to=network.charge_to[i], tap=network.tap[i], shift=network.shift[i], rate_a=network.rating[i],
+                angmin=network.angle_min[i], angmax=network.angle_max[i],
+            ),
+        }
+        for i in range(len(network.branch_from))
+    }  # fmt: skip
+    gen = {
+        str(g + 1): {
+            "index": g + 1, "name": label, "gen_bus": int(network.generator_bus[g]) + 1, "gen_status": 1,
+            "model": 2, "ncost": 2, "cost": [float(network.cost[g]), 0.0], "startup": 0.0, "shutdown": 0.0,
+            "pg": 0.0, "qg": 0.0, "vg": 1.0, "mbase": network.base,
+            **finite(
+                pmin=network.power_min[g], pmax=network.power_max[g], qmin=network.reactive_min[g],
+                qmax=network.reactive_max[g],
+            ),
+        }
+        for g, label in enumerate(network.generator_names)
+    }  # fmt: skip
+    load = {
+        str(d + 1): {
+            "index": d + 1, "load_bus": int(b) + 1, "status": 1, "pd": float(network.load[d]),
+            "qd": float(network.reactive_load[d]),
+        }
+        for d, b in enumerate(network.load_bus)
+    }  # fmt: skip
+    empty: dict[str, Any] = {key: {} for key in ("shunt", "storage", "dcline", "switch")}
+    return {
+        "name": name, "baseMVA": network.base, "per_unit": True, "source_type": "matpower", "source_version": "2",
+        "cost_deficit": _share(network.deficit_cost, network.base),
+        "bus": bus, "branch": branch, "gen": gen, "load": load, **empty,
+    }  # fmt: skip
+
+
+def _share(product: float, base: float) -> float:
+    """The number that times `base` is `product` to the last bit, where there is one."""
+    guess = product / base
+    near = (guess, math.nextafter(guess, math.inf), math.nextafter(guess, -math.inf))
+    return next((value for value in near if value * base == product), guess)
 
 
 def read_matpower(path: Path, *, deficit_cost: float) -> Network:

@@ -36,7 +36,7 @@ __all__ = [
     "read",
     "sets",
     "sniff",
-    "source",
+    "sources",
 ]
 
 EXTENSIONS = (".jss", ".jsp")  # endings that no other family uses
@@ -173,7 +173,7 @@ def _data(name: str, entry: Mapping[str, Any], roots: list[Path]) -> tuple[Any, 
         return [row[0::2] for row in rows], [row[1::2] for row in rows], "the shipped data"
     if entry["set"] == "taillard":
         return *taillard(int(name.removeprefix("ta"))), "Taillard's generator"
-    wanted = source()["file"]
+    wanted = sources()[0]["file"]
     for root in roots:
         path = root / "jobshop" / wanted
         if path.is_file():
@@ -247,10 +247,9 @@ def listing() -> list[dict[str, Any]]:
     return rows
 
 
-def source() -> dict[str, str]:
-    """Where ``orrl fetch`` gets all instances: file, url, sha256, citation, licence."""
-    found: dict[str, str] = _manifest()["sources"]["instances"]
-    return found
+def sources() -> list[dict[str, str]]:
+    """Where ``orrl fetch`` gets all instances, one file: file, url, sha256, citation, licence."""
+    return [_manifest()["sources"]["instances"]]
 
 
 def sniff(path: Place) -> str:

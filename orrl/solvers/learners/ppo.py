@@ -2,8 +2,9 @@
 
 Schulman et al. (2017) for the algorithm; de Witt et al. (2020), "Is Independent Learning All You Need in the StarCraft
 Multi-Agent Challenge?", for independent PPO with shared parameters: each agent is a row of its own, with its own
-observation, the number of the agent, and the reward of the team. One iteration plays whole episodes in a batch of the
-problem's kernel, so no value stands in for what comes after the last decision.
+observation, the number of the agent, and the reward of the team. What an action is, a choice or numbers in the unit
+interval, is the head's business (`heads`). One iteration plays whole episodes in a batch of the problem's kernel, so no
+value stands in for what comes after the last decision.
 """
 
 from __future__ import annotations
@@ -11,22 +12,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from ...core.actions import hold, live
+from ...core.actions import hold, is_continuous, live
 from ...core.callbacks import Event
 from ...core.capabilities import HasKernel
 from ...core.errors import DataError
 from ...core.learner import Generator, Learner
-from ...core.policy import Policy
 from ...core.rollout import rollout
 from ...core.seeds import stream
+from .ppo_policy import PPOPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     import torch
 
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
     from ...core.types import Support
 
 __all__ = ["PPO", "PPOPolicy"]
-
-KIND = "orrl.solvers.learners.ppo:PPOPolicy"
 
 
 @dataclass(repr=False)
@@ -55,6 +54,10 @@ class PPO(Learner):
         gamma (the problem's own discount is multiplied in) and lambda of the advantages.
     clip, value_weight, entropy_weight, max_norm : float
         Of the loss; the entropy's weight falls linearly to a tenth over the budget.
+    rewards : {"raw", "scaled", "centered"}, optional
+        Running normalisation of the rewards, see the classes of `rewards`: by the spread of the returns, or by their
+        spread around the mean of their step (where every policy pays much the same). By default "scaled" for choices
+        and "centered" for numbers. Observations are always normalised by their running mean and spread.
     hidden : tuple of int
         Layers of the policy network and of the value network.
     target_kl : float
@@ -78,6 +81,7 @@ class PPO(Learner):
     value_weight: float = 0.5
     entropy_weight: float = 0.01
     max_norm: float = 0.5
+    rewards: Literal["raw", "scaled", "centered"] | None = None
     hidden: tuple[int, ...] = (128, 128)
     target_kl: float = 0.03
     check: int = 10
@@ -89,7 +93,7 @@ class PPO(Learner):
     scope: ClassVar[Literal["instance", "distribution"]] = "distribution"
 
     def supports(self, problem: Any) -> Support:
-        """Any problem with a kernel whose choices are finite."""
+        """Any problem with a kernel."""
         support: Support = problem.supports(HasKernel)
         return support
 
@@ -124,7 +128,8 @@ class PPO(Learner):
     ) -> PPOPolicy:
         import torch
 
-        from . import ppo_core as core
+        from .ppo_core import Clip, load_training
+        from .rewards import REWARDS
 
         batches = _batches(source, self.episodes, seed)
         problems, kernel = next(batches)
@@ -133,17 +138,17 @@ class PPO(Learner):
         policy = PPOPolicy.fresh(kernel, self.hidden, seed, device)
         net = policy.net
         adam = torch.optim.Adam(net.parameters(), lr=self.learning_rate, eps=1e-5)
-        scale = core.RunningScale(1)
+        scale = REWARDS[self.rewards or ("centered" if is_continuous(kernel) else "scaled")]()
         clock, steps, iteration, best = budget.start(), 0, 0, -np.inf
         kept: dict[str, torch.Tensor] = {k: v.clone() for k, v in net.state_dict().items()}
         streams = {"act": rng, "shuffle": shuffle}
         self.log = []
         if self.checkpoint is not None and Path(self.checkpoint).exists():
-            header, arrays = core.load_training(Path(self.checkpoint), "orrl.ppo-training", net, adam, streams)
+            header, arrays = load_training(Path(self.checkpoint), "orrl.ppo-training", net, adam, streams)
             policy.seen, best = frozenset(header["seen"]), header["best"]
             iteration, steps, self.log = header["iteration"], header["steps"], header["log"]
             clock = type(clock)(budget, used_seconds=header["seconds"], used_cpu=header["cpu"])
-            scale.from_arrays("return", arrays)
+            scale.from_arrays(arrays)
             policy.scale.from_arrays("obs", arrays)
             kept = {k[5:]: torch.as_tensor(v) for k, v in arrays.items() if k.startswith("kept.")}
             for _ in range(iteration):  # the instances go on where they stood
@@ -156,17 +161,17 @@ class PPO(Learner):
             policy.seen |= {p.content_hash for p in problems}
             memory = _play(policy, kernel, problems, rng, seed + iteration)
             steps += int(memory.alive.sum()) // max(1, policy.agents)
-            clip = core.Clip(self.clip, None, self.value_weight, self.entropy_weight * left)
+            clip = Clip(self.clip, None, self.value_weight, self.entropy_weight * left)
             row = self._update(policy, adam, memory, scale, clip, problems[0].objective.discount, shuffle)
             iteration += 1
             row |= {"iteration": iteration, "steps": steps, "seconds": clock.seconds, "return": memory.mean_return}
+            self.log.append(row)
             spent = clock.over(steps=steps, iterations=iteration)
             if iteration % self.check == 0 or spent:
                 row["greedy"] = worth = _judge(policy, judges, seed)
                 if worth >= best:
                     best, kept = worth, {k: v.clone() for k, v in net.state_dict().items()}
                 self._save(policy, adam, streams, scale, kept, clock, iteration, steps, best)
-            self.log.append(row)
             info = {k: v for k, v in row.items() if isinstance(v, int | float)}
             stop = any([bool(tell(Event("iteration", clock.seconds, info=info))) for tell in callbacks])
             if not spent and not stop:
@@ -193,16 +198,13 @@ class PPO(Learner):
         from . import ppo_core as core
 
         gamma = self.discount * discount
-        gone = np.zeros(memory.rewards.shape[1])
-        for t in range(len(memory.rewards)):  # discounted sums so far: their spread is the scale of the rewards
-            gone = gone * gamma + memory.rewards[t]
-            scale.update(gone[memory.alive[t]][:, None] if memory.alive[t].any() else np.zeros((1, 1)))
-        rewards = (memory.rewards / scale.std[0]).astype(np.float32)
+        rewards = scale(memory.rewards, memory.alive, gamma)
         gain = core.advantages(rewards, memory.values, memory.alive, discount=gamma, smoothing=self.smoothing)
         keep = memory.alive.ravel()
         obs, mask = memory.obs.reshape(keep.size, -1)[keep], memory.mask.reshape(keep.size, -1)[keep]
-        flat = [x.ravel()[keep] for x in (memory.actions, memory.logs, gain, memory.values, gain + memory.values)]
-        tensors = [torch.as_tensor(x, device=policy.device) for x in (obs, mask, *flat)]
+        chosen = memory.actions.reshape(keep.size, *memory.actions.shape[2:])[keep]
+        flat = [x.ravel()[keep] for x in (memory.logs, gain, memory.values, gain + memory.values)]
+        tensors = [torch.as_tensor(x, device=policy.device) for x in (obs, mask, chosen, *flat)]
         seen, allowed, action, old_log, advantage, old_value, goal = tensors
         advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
         shown: list[Any] = []
@@ -210,8 +212,8 @@ class PPO(Learner):
             order = shuffle.permutation(len(seen))
             for begin in range(0, len(order), self.minibatch):
                 part = torch.as_tensor(order[begin : begin + self.minibatch], device=policy.device)
-                logits, value = policy.net(seen[part])
-                law = core.masked_law(logits, allowed[part])
+                outputs, value = policy.net(seen[part])
+                law = policy.head.law(outputs, allowed[part])
                 new_log = law.log_prob(action[part])
                 loss = core.ppo_loss(
                     new_log, old_log[part], advantage[part], value, old_value[part], goal[part], law.entropy(), clip
@@ -245,7 +247,7 @@ class PPO(Learner):
         header = {"type": "orrl.ppo-training", "iteration": iteration, "steps": steps, "best": best, "log": self.log}
         header |= {"seconds": clock.seconds, "cpu": clock.cpu_seconds, "seen": sorted(policy.seen)}
         arrays = {f"kept.{k}": v.cpu().numpy() for k, v in kept.items()}
-        arrays |= scale.to_arrays("return") | policy.scale.to_arrays("obs")
+        arrays |= scale.to_arrays() | policy.scale.to_arrays("obs")
         save_training(Path(self.checkpoint), header, policy.net, adam, streams, arrays)
 
     def options(self) -> dict[str, Any]:
@@ -259,7 +261,7 @@ class _Memory:
 
     obs: npt.NDArray[np.float32]
     mask: npt.NDArray[np.bool_]
-    actions: npt.NDArray[np.int64]
+    actions: npt.NDArray[Any]
     logs: npt.NDArray[np.float32]
     values: npt.NDArray[np.float32]
     rewards: npt.NDArray[np.float32]
@@ -298,19 +300,12 @@ def _play(policy: PPOPolicy, kernel: Any, problems: list[Any], rng: np.random.Ge
     while not done.all():
         obs = policy.look(kernel, state, learn=True)
         flat = mask.reshape(-1, mask.shape[-1])
-        logits, values = policy.evaluate(obs)
-        scores = np.where(flat, logits, -np.inf)
-        scores = np.where(flat.any(axis=1, keepdims=True), scores, 0.0)
-        scores = scores - scores.max(axis=1, keepdims=True)
-        law = np.exp(scores)
-        logs = scores - np.log(law.sum(axis=1, keepdims=True))
-        noise = rng.gumbel(size=scores.shape)
-        action = (scores + noise).argmax(axis=1)
-        rewards, over = kernel.step(state, hold(action.reshape(mask.shape[:-1]), done))
+        outputs, values = policy.evaluate(obs)
+        action, logs = policy.head.sample(outputs, flat, rng)
+        rewards, over = kernel.step(state, hold(action.reshape(rows, *kernel.action_shape), done))
         alive = np.repeat(~done, agents)
         gained = np.repeat(rewards, agents) * alive
-        chosen = np.take_along_axis(logs, action[:, None], axis=1)[:, 0]
-        kept.append((obs, flat.copy(), action, chosen.astype(np.float32), values, gained.astype(np.float32), alive))
+        kept.append((obs, flat.copy(), action, logs, values, gained.astype(np.float32), alive))
         total += rewards * ~done
         done, mask = np.array(over), kernel.mask(state)
     obs, flags, chosen, logs, values, gains, alive = (np.array([row[i] for row in kept]) for i in range(7))
@@ -326,108 +321,3 @@ def _judge(policy: PPOPolicy, problems: list[Any], seed: int) -> float:
         for episode in rollout(problem, policy, [problem.scenario(int(s)) for s in seeds], seed=seed):
             worth.append(-np.inf if episode.failed else problem.objective.sign * episode.value)
     return float(np.mean(worth))
-
-
-class PPOPolicy(Policy):
-    """A trained network: two perceptrons, for the logits and for the value.
-
-    Parameters
-    ----------
-    inputs, actions, agents : int
-        Length of an observation (with the agent's number appended), choices, agents (0 where one decides).
-    hidden : tuple of int
-        Layers.
-    """
-
-    name = "ppo"
-    scope = "distribution"
-    train_seconds = 0.0
-
-    def __init__(self, inputs: int, actions: int, agents: int, hidden: Sequence[int], device: str = "cpu") -> None:
-        from .networks import TwoTowers
-        from .ppo_core import RunningScale
-
-        self.shape = (inputs, actions, agents, tuple(hidden))
-        self.agents, self.device = agents, device
-        self.net = TwoTowers(inputs, actions, hidden).to(device)
-        self.scale = RunningScale(inputs - agents)
-        self.greedy = True
-        self.needs_observation = agents == 0
-
-    @classmethod
-    def fresh(cls, kernel: Any, hidden: Sequence[int], seed: int, device: str) -> Self:
-        """A policy for a kernel, with weights drawn from the seed."""
-        import torch
-
-        agents = kernel.action_shape[0] if kernel.action_shape else 0
-        first = kernel.reset([kernel.problems[0].scenario(0)], [0])
-        shown = kernel.observe_agents(first) if agents else kernel.observe(first)
-        inputs = int(np.prod(shown.shape[2 if agents else 1 :])) + agents
-        with torch.random.fork_rng():
-            torch.manual_seed(int(stream(seed, "ppo", "weights").integers(2**31)))
-            return cls(inputs, kernel.n_actions, agents, hidden, device)
-
-    def look(self, kernel: Any, state: Any, *, learn: bool = False) -> npt.NDArray[np.float32]:
-        """Scaled observations (N, inputs), one row an agent."""
-        raw = kernel.observe_agents(state) if self.agents else kernel.observe(state)
-        return self._scaled(np.asarray(raw, np.float64), learn)
-
-    def _scaled(self, raw: npt.NDArray[np.float64], learn: bool) -> npt.NDArray[np.float32]:
-        rows = raw.reshape(-1, self.shape[0] - self.agents)
-        if learn:
-            self.scale.update(rows)
-        flat = np.clip((rows - self.scale.mean) / self.scale.std, -10.0, 10.0)
-        if self.agents:
-            flat = np.concatenate([flat, np.tile(np.eye(self.agents), (len(flat) // self.agents, 1))], axis=1)
-        return flat.astype(np.float32)
-
-    def evaluate(self, obs: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """Logits (N, A) and values (N,)."""
-        import torch
-
-        with torch.no_grad():
-            logits, value = self.net(torch.as_tensor(obs, device=self.device))
-        return logits.cpu().numpy(), value.cpu().numpy()
-
-    def reset(self, problem: Any, *, batch: int = 1, seed: int = 0) -> None:
-        """Start the stream of sampled actions."""
-        self._rng = stream(seed, "ppo-policy")
-
-    def act(self, obs: Any, info: Mapping[str, Any]) -> npt.NDArray[np.int64]:
-        """The likeliest accepted action, or a drawn one with ``greedy = False``."""
-        mask = info["action_mask"]
-        view = info["view"]
-        rows = self.look(view.kernel, view.state) if self.agents else self._scaled(np.asarray(obs, np.float64), False)
-        logits, _ = self.evaluate(rows)
-        if logits.shape[1] != mask.shape[-1]:
-            raise DataError(
-                f"policy {self.name!r} knows {logits.shape[1]} actions, the problem has {mask.shape[-1]}: pad both"
-            )
-        scores = np.where(mask, logits.reshape(mask.shape), -np.inf)
-        if not self.greedy:
-            scores = scores + self._rng.gumbel(size=scores.shape)
-        return np.asarray(scores.argmax(axis=-1), dtype=np.int64)
-
-    def save(self, path: str | Path) -> None:
-        """Write weights and scales; no pickle."""
-        from ...core.archive import write_archive
-
-        header: dict[str, Any] = {"type": KIND, "shape": [*self.shape[:3], list(self.shape[3])]}
-        header |= {"seen": sorted(self.seen), "name": self.name, "train_seconds": self.train_seconds}
-        weights = {f"net.{k}": v.cpu().numpy() for k, v in self.net.state_dict().items()}
-        write_archive(path, header, weights | self.scale.to_arrays("obs"))
-
-    @classmethod
-    def load(cls, path: str | Path) -> Self:
-        """Inverse of `save`."""
-        import torch
-
-        from ...core.archive import read_archive
-
-        header, arrays = read_archive(path, KIND)
-        policy = cls(*header["shape"])
-        policy.net.load_state_dict({k[4:]: torch.as_tensor(v) for k, v in arrays.items() if k.startswith("net.")})
-        policy.scale.from_arrays("obs", arrays)
-        policy.seen, policy.name = frozenset(header["seen"]), header["name"]
-        policy.train_seconds = header["train_seconds"]
-        return policy

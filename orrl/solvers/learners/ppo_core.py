@@ -21,15 +21,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-__all__ = ["Clip", "Losses", "RunningScale", "advantages", "load_training", "masked_law", "ppo_loss", "save_training"]
-
-NEVER = -1e9  # logit of an action that is not accepted
-
-
-def masked_law(logits: Tensor, mask: Tensor) -> torch.distributions.Categorical:
-    """Law over the accepted actions: logits (N, A), mask (N, A)."""
-    assert logits.shape == mask.shape, (logits.shape, mask.shape)
-    return torch.distributions.Categorical(logits=logits.masked_fill(~mask, NEVER), validate_args=False)
+__all__ = ["Clip", "Losses", "RunningScale", "advantages", "load_training", "ppo_loss", "save_training"]
 
 
 def advantages(

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from ...core.actions import draw
+from ...core.actions import draw, is_continuous
 from ...core.playout import playout
 from ...core.policy import Policy, View
 from ...core.seeds import spawn_seeds, stream
 from ...core.solver import PolicySolver
+from ...core.types import Support
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -122,6 +123,13 @@ class MonteCarloRollout(PolicySolver):
     ) -> None:
         policy = MonteCarloPolicy(samples, criterion, idle)
         super().__init__(policy, scenarios=scenarios, scenario_seed=scenario_seed, kind="heuristic")
+
+    def supports(self, problem: Any) -> Support:
+        """A kernel whose choices are finite: each is tried."""
+        support = super().supports(problem)
+        if support and is_continuous(type(problem).kernel([problem])):
+            return Support(False, f"the actions of {type(problem).__name__} are real numbers: it tries a finite set")
+        return support
 
     def options(self) -> dict[str, Any]:
         """Samples and criterion beside the scenario stream."""

@@ -1,0 +1,273 @@
+"""Hydrothermal dispatch on the Bolivian system: exact, learnt and simple policies on the same published paths.
+
+``python benchmarks/hydrothermal.py`` makes every row of the DC table and prints it; ``--network ac`` the AC table, whose
+rows cost up to 24 core-minutes each for 500 paths, so name them one by one: ``--network ac --row myopic``. Policies and
+the cost of every stage of every path are kept in ``--store`` as they come: a killed run goes on where it was, and the
+table is printed from what is there (``--row`` with nothing behind it only prints).
+
+``--part sddp cobre`` prints the bounds of SDDP after 20 iterations, its gap on fresh paths, and its speed beside cobre.
+Nothing is trained or tuned on the paths of the table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tables import Row, peer, show  # first: it sets the threads of what comes below
+
+# isort: split
+import numpy as np
+from hydro_export import export
+from joblib import Parallel, delayed
+from rich.console import Console
+
+import orrl
+from orrl.core.policy import Policy
+from orrl.core.rollout import estimate, rollout
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from orrl.problems.hydrothermal import Hydrothermal
+
+MINUTES = {"ts-ddr": 10.0, "ts-ldr": 10.0, "ppo": 10.0, "ts-ddr on sddp": 10.0, "ts-ddr (ac)": 60.0}
+ITERATIONS = 400
+CHUNK = 25
+PUBLISHED: list[Row] = [
+    {"policy": "SDDP, SOC cuts (published)", "paths": 500, "96 stages": 313546.09, "training": "not stated"},
+    {"policy": "TS-DDR strict (published)", "paths": 500, "96 stages": 314023.62, "training": "10.97 h on an H200"},
+]
+
+
+def bolivia(network: str) -> Hydrothermal:
+    """The frozen case: K = 0.6048, load 0.6, 126 stages."""
+    return orrl.load("hydrothermal/bolivia", network=network)  # type: ignore[return-value]
+
+
+# ---- how each row gets its policy -----------------------------------------------------------------------------------
+def sddp(problem: Hydrothermal, store: Path, seed: int) -> Policy:
+    """SDDP with a fixed number of iterations."""
+    options = {"iterations": ITERATIONS, "checkpoint": store / "sddp.ckpt", "stopping": None, "scenarios": 2}
+    found = orrl.solve(problem, "sddp", seed=seed, threads=2, **options)
+    (store / "sddp.bound").write_text(json.dumps(found.bound.value))
+    return found.policy
+
+
+def learner(name: str, **options: Any) -> Callable[[Hydrothermal, Path, int], Policy]:
+    """A learner with its wall time."""
+
+    def make(problem: Hydrothermal, store: Path, seed: int) -> Policy:
+        label = options.get("label", name)
+        own = {k: v for k, v in options.items() if k != "label"}
+        if own.pop("residual", False):
+            own["base"] = orrl.load_policy(store / "sddp.policy")
+        budget = orrl.Budget(minutes=MINUTES[label])
+        return orrl.train(problem, name, budget=budget, seed=seed, checkpoint=store / f"{label}.ckpt", **own)
+
+    return make
+
+
+TRAINED: dict[str, dict[str, Callable[[Hydrothermal, Path, int], Policy]]] = {
+    "dc": {
+        "sddp": sddp,
+        "ts-ddr": learner("ts-ddr"),
+        "ts-ldr": learner("ts-ddr", network="linear", label="ts-ldr"),
+        "ts-ddr on sddp": learner("ts-ddr", residual=True, label="ts-ddr on sddp"),
+        "ppo": learner("ppo"),
+    },
+    "ac": {},
+}
+RULES = {"dc": ("myopic", "rolling-deterministic", "random"), "ac": ("myopic",)}
+
+
+def rows_of(network: str) -> list[str]:
+    """Names of the rows that need a policy."""
+    return [*RULES[network], *TRAINED[network]]
+
+
+# ---- making a row ----------------------------------------------------------------------------------------------------
+class Timed(Policy):
+    """Another policy with a clock around its decisions."""
+
+    needs_observation = True
+
+    def __init__(self, inner: Policy) -> None:
+        self.inner, self.name, self.seconds, self.count = inner, inner.name, 0.0, 0
+        self.needs_observation = inner.needs_observation
+
+    def reset(self, problem: Any, *, batch: int = 1, seed: int = 0) -> None:
+        """Pass on."""
+        self.inner.reset(problem, batch=batch, seed=seed)
+
+    def act(self, obs: Any, info: Mapping[str, Any]) -> Any:
+        """Decide against the clock."""
+        begin = time.perf_counter()
+        action = self.inner.act(obs, info)
+        self.seconds += time.perf_counter() - begin
+        self.count += len(action)
+        return action
+
+
+def policy_of(network: str, row: str, store: Path) -> Policy:
+    """A rule, or the policy that was kept."""
+    if row in RULES[network]:
+        from orrl.methods import resolve
+
+        return resolve(row, bolivia(network)).policy  # type: ignore[attr-defined]
+    return orrl.load_policy(store / f"{row}.policy")
+
+
+def chunk(network: str, row: str, store: Path, begin: int, end: int) -> None:
+    """Costs of some paths, written in one piece."""
+    target = store / "paths" / f"{row} {begin}-{end}.npz"
+    if target.exists():
+        return
+    problem = bolivia(network)
+    policy = Timed(policy_of(network, row, store))
+    world = problem.protocol(500)[begin:end]
+    episodes = rollout(problem, policy, world)
+    cost = -np.array([e.rewards for e in episodes])
+    shed = np.array([e.final.past["deficit"].sum() * problem.grid.base for e in episodes])
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_suffix(".part.npz")
+    np.savez_compressed(part, cost=cost, shed=shed, ms=1000 * policy.seconds / policy.count)
+    part.rename(target)
+
+
+def make_row(network: str, row: str, store: Path, paths: int, seed: int) -> None:
+    """Train where needed, then play the paths on two cores."""
+    store.mkdir(parents=True, exist_ok=True)
+    if row in TRAINED[network] and not (store / f"{row}.policy").exists():
+        begin, cpu = time.perf_counter(), time.process_time()
+        policy = TRAINED[network][row](bolivia(network), store, seed)
+        policy.save(store / f"{row}.policy")
+        spent = {"wall": time.perf_counter() - begin, "cpu": time.process_time() - cpu, "seed": seed}
+        (store / f"{row}.json").write_text(json.dumps(spent))
+    starts = range(0, paths, CHUNK)
+    Parallel(n_jobs=2)(delayed(chunk)(network, row, store, b, min(b + CHUNK, paths)) for b in starts)
+
+
+def wait_and_see(network: str, store: Path, paths: int) -> None:
+    """Perfect information, path by path."""
+    target = store / "paths" / f"wait-and-see 0-{paths}.npz"
+    if target.exists():
+        return
+    problem = bolivia(network)
+    found = orrl.solve(problem, "wait-and-see", paths=problem.protocol(paths), threads=1)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(target, cost=np.array(found.meta["stage_costs"]), shed=np.zeros(paths), ms=np.nan)
+
+
+# ---- the table -------------------------------------------------------------------------------------------------------
+def costs(store: Path, row: str, paths: int) -> tuple[Any, Any, float] | None:
+    """Costs (P, T), shed power (P,), ms a decision; None until the paths are complete."""
+    found = sorted((store / "paths").glob(f"{row} [0-9]*.npz"), key=lambda f: int(f.stem.split()[-1].split("-")[0]))
+    parts = [dict(np.load(f)) for f in found]
+    if not parts or sum(len(p["cost"]) for p in parts) < paths:
+        return None
+    cost, shed = (np.concatenate([p[k] for p in parts])[:paths] for k in ("cost", "shed"))
+    return cost, shed, float(np.mean([p["ms"] for p in parts]))
+
+
+def table(network: str, store: Path, paths: int, reference: str) -> list[Row]:
+    """One line a policy; differences are paired with the reference on both windows."""
+    base = costs(store, reference, paths)
+    rows: list[Row] = []
+    for row in ["wait-and-see", *rows_of(network)]:
+        found = costs(store, row, paths)
+        if found is None:
+            continue
+        cost, shed, ms = found
+        line: Row = {"policy": row, "paths": paths}
+        for label, window in (("96 stages", 96), ("126 stages", cost.shape[1])):
+            total = cost[:, :window].sum(axis=1)
+            line[label] = float(total.mean())
+            if base is not None and row != reference:
+                apart = total - base[0][:, :window].sum(axis=1)
+                mean, interval = estimate(apart)
+                line[f"- {reference} ({window})"] = f"{mean:+,.0f} [{interval[0]:+,.0f}, {interval[1]:+,.0f}]"
+                line[f"wins ({window})"] = int((apart < 0).sum())
+        line["shed MW-stages"] = float(shed.mean())
+        line["ms a decision"] = ms
+        if (store / f"{row}.json").exists():
+            spent = json.loads((store / f"{row}.json").read_text())
+            line["training"] = f"{spent['wall'] / 60:.1f} min wall, {spent['cpu'] / 60:.1f} CPU"
+        rows.append(line)
+    return rows
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--network", choices=("dc", "ac"), default="dc")
+    parser.add_argument("--row", nargs="*", help="rows to make; all of the network's by default")
+    parser.add_argument("--part", nargs="*", choices=("sddp", "cobre"), default=[])
+    parser.add_argument("--paths", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--store", type=Path, default=Path("benchmarks/results/hydrothermal"))
+    args = parser.parse_args()
+    console = Console(width=200)
+    console.print(str(orrl.show_versions()))
+    store = args.store / args.network
+    if not args.part:
+        for row in rows_of(args.network) if args.row is None else args.row:
+            make_row(args.network, row, store, args.paths, args.seed)
+        if args.network == "dc" and args.row is None:
+            wait_and_see(args.network, store, args.paths)
+        rows = table(args.network, store, args.paths, "sddp")
+        rows += PUBLISHED if args.network == "ac" else []
+        show(f"Bolivia, {args.network.upper()}, the first {args.paths} published paths", rows, console)
+        (store / f"table-{args.paths}.json").write_text(json.dumps(rows, indent=1) + "\n")
+    for part in args.part:
+        rows = sddp_bars() if part == "sddp" else cobre_bars()
+        show({"sddp": "SDDP on Bolivia, DC", "cobre": "Transport network, beside cobre"}[part], rows, console)
+        args.store.mkdir(parents=True, exist_ok=True)
+        (args.store / f"{part}.json").write_text(json.dumps(rows, indent=1) + "\n")
+
+
+# ---- bars ------------------------------------------------------------------------------------------------------------
+def sddp_bars() -> list[Row]:
+    """Bound after 20 iterations on three seeds; the gap on 2,000 fresh paths after two and six minutes."""
+    problem = bolivia("dc")
+    rows: list[Row] = []
+    for seed in range(3):
+        found = orrl.solve(problem, "sddp", iterations=20, stopping=None, seed=seed, threads=1, scenarios=2)
+        rows.append({"run": f"20 iterations, seed {seed}", "bound": found.bound.value, "seconds": found.times.total})
+    for minutes in (2, 6):
+        found = orrl.solve(problem, "sddp", stopping=None, time_limit=60.0 * minutes, threads=2, scenarios=2)
+        fresh = np.array([problem.noise(problem.scenario(10_000 + s)) for s in range(2000)])
+        cost = np.concatenate(Parallel(n_jobs=2)(delayed(_simulate)(found.policy, f) for f in np.array_split(fresh, 8)))
+        mean, interval = estimate(cost)
+        bound = found.bound.value
+        gap = [100 * (z / bound - 1) for z in (mean, *interval)]
+        rows.append({
+            "run": f"{minutes} min, 2,000 fresh paths", "bound": bound, "seconds": found.times.total,
+            "simulated": mean, "gap %": gap[0], "upper end of its 95% interval %": gap[2],
+        })  # fmt: skip
+    return rows
+
+
+def _simulate(policy: Any, noise: Any) -> Any:
+    from orrl.core.targets import play
+
+    return play(bolivia("dc"), policy, noise).total()
+
+
+def cobre_bars(iterations: int = 60) -> list[Row]:
+    """Bound and seconds per iteration on the transport network, one thread each, in the same run."""
+    problem = bolivia("transport")
+    found = orrl.solve(problem, "sddp", iterations=iterations, stopping=None, threads=1, scenarios=2)
+    own = {"solver": "orrl", "iterations": iterations, "bound": found.bound.value, "seconds": found.times.total}
+    with tempfile.TemporaryDirectory() as folder:
+        path = export(problem, Path(folder) / "bolivia.json")
+        rows = [own, *peer("cobre", path, "--iterations", str(iterations))]
+    return [{**r, "s per iteration": r["seconds"] / r["iterations"]} if "seconds" in r else r for r in rows]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Finite problems that are their tables: a user's own MDP or POMDP."""

@@ -1,0 +1,399 @@
+"""`sarsop`: a POMDP's value between two bounds that meet where optimal play goes (Kurniawati, Hsu, Lee 2008, RSS IV).
+
+Below, alpha vectors: each is the value of a plan that can be carried out. Above, a sawtooth over belief points and
+corners. A trial walks from the initial belief along the action of the best upper bound and the observation with the most
+gap left, and backs both bounds up on its way home. Both are valid at any moment, so the search may stop anywhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from ...core.engines.highs import open_log
+from ...core.jit import compile_seconds
+from ...core.program import Outcome
+from ...core.solver import Solver
+from ...core.types import relative_gap
+from .alpha import AlphaPolicy, AlphaSet
+from .pomdp_bounds import blind_policies, fast_informed_bound, memoryless_policies, qmdp
+from .pomdp_model import PomdpArrays, pomdp_support, signed_value
+from .sawtooth import Sawtooth
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ...core.run import Run
+    from ...core.types import Support
+
+__all__ = ["Sarsop", "Search"]
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclass
+class Sarsop(Solver):
+    """Point-based planning along near-optimal beliefs.
+
+    Parameters
+    ----------
+    precision : float
+        Relative gap at which to stop where the call names none (``gap=``).
+    trial_factor : float
+        A trial aims at this share of the gap at the root; small ones go deep.
+    tail : float
+        Belief points leave out their least likely states of this total weight; the bounds stay valid (a point with few
+        states bounds more beliefs), they only cannot get much closer than this share of the value.
+    corner_share : float
+        Work on the corners of the upper bound, as a share of the work of the trials.
+    delta : float
+        Vectors within this of the best at a kept belief stay in use, as a share of the gap at the root.
+    max_trials : int, optional
+        Stop after so many trials.
+    checkpoint : path, optional
+        Read at the start where it exists (the search goes on as if it had not stopped), written at the end and once a
+        minute.
+    """
+
+    name: ClassVar[str] = "sarsop"
+    clairvoyant: ClassVar[bool] = False
+
+    precision: float = 1e-3
+    trial_factor: float = 0.5
+    tail: float = 1e-4
+    corner_share: float = 0.3
+    delta: float = 0.0
+    max_trials: int | None = None
+    checkpoint: str | Path | None = None
+
+    def supports(self, problem: Any) -> Support:
+        """Discounted POMDPs without horizon whose actions are legal everywhere."""
+        return pomdp_support(problem)
+
+    def _solve(self, problem: Any, run: Run) -> Outcome:
+        spent = compile_seconds()
+        table = problem.tabular()
+        stop = "time"
+        with run.clock("build"):
+            model = PomdpArrays.of(table)
+        search = Search(model, self, over=lambda: run.over)
+        target = run.gap or self.precision
+        if self.checkpoint is not None:
+            from .sarsop_state import restore
+
+            restore(search, self.checkpoint, problem.content_hash)
+        next_save, next_line = 60.0, 0.0
+
+        def report() -> bool:
+            low, high = signed_value(problem, search.low), signed_value(problem, search.high)
+            run.bound(high)
+            run.incumbent(low)
+            return relative_gap(low, high) <= target
+
+        with open_log(run.log) as log:
+            try:
+                reached = report()
+                while not reached and not run.over:
+                    if self.max_trials is not None and search.trials >= self.max_trials:
+                        stop = "iterations"
+                        break
+                    search.trial(hear=(lambda k: run.tell("iteration", backups=k)) if run.callbacks else None)
+                    reached = report()
+                    if log is not None and (reached or run.deadline.elapsed >= next_line):
+                        log.write(search.line(run.deadline.elapsed) + "\n")
+                        next_line = run.deadline.elapsed + 1.0
+                    if self.checkpoint is not None and run.deadline.elapsed > next_save:
+                        self._save(search, problem)
+                        next_save = run.deadline.elapsed + 60.0
+                    if search.stuck:
+                        stop = "converged"
+                        break
+                if reached:
+                    stop = "gap"
+                elif run.over:
+                    stop = run.why
+            except KeyboardInterrupt:
+                stop = "user"
+        reached = report()
+        if self.checkpoint is not None:
+            self._save(search, problem)
+        run.clocks["compile"] = compile_seconds() - spent
+        kept = search.lower.closure()
+        policy = AlphaPolicy(
+            search.lower.vectors[kept],
+            np.array(search.lower.actions, dtype=np.int64)[kept],
+            model=model,
+            content_hash=problem.content_hash,
+            name=self.name,
+        )
+        return Outcome(
+            "optimal" if reached else "feasible",
+            stop,
+            objective=signed_value(problem, search.low),
+            bound=signed_value(problem, search.high),
+            bound_of="" if table.exact else "the discretised problem",
+            policy=policy,
+            meta={
+                "trials": search.trials,
+                "backups": search.backups,
+                "alphas": len(search.lower),
+                "points": search.upper.count,
+                "policy_alphas": len(kept),
+            },
+        )
+
+    def _save(self, search: Search, problem: Any) -> None:
+        from .sarsop_state import save
+
+        assert self.checkpoint is not None
+        save(search, self.checkpoint, problem.content_hash)
+
+
+@dataclass(slots=True)
+class Node:
+    """A belief of the search tree; its number is that of its point in the upper bound."""
+
+    belief: FloatArray
+    q: FloatArray
+    upper: float
+    bin: int
+    number: int = -1
+    children: dict[tuple[int, int], Node] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Step:
+    """What follows an action at a node: unnormalised beliefs ``block (N, S)`` of the observations ``seen``."""
+
+    action: int
+    block: FloatArray
+    seen: IntArray
+    rest: FloatArray
+    support: IntArray | None
+    high: FloatArray
+    rest_high: float
+
+
+class Search:
+    """Both bounds, the tree, and the moves on them."""
+
+    def __init__(self, model: PomdpArrays, options: Sarsop, *, over: Any = lambda: False) -> None:
+        self.model, self.options, self.over = model, options, over
+        states, actions, _ = model.shape
+        self.lower = AlphaSet(blind_policies(model, over=over), np.arange(actions))
+        self.fib = qmdp(model, over=over)
+        self.fib = fast_informed_bound(model, self.fib, over=over)
+        for vectors, taken, rule in memoryless_policies(model, self.fib, over=over):
+            self.lower.add_plan(vectors, taken, [rule[model.law_of[a]] for a in taken])
+        self.upper = Sawtooth(self.fib.max(axis=1))
+        self.nodes: list[Node] = []
+        self.trials = self.backups = 0
+        self.rows = 0  # sawtooth rows asked for by trials: the clock of the work on the corners, equal on every machine
+        self.corner_rows = 0
+        self.bins = Bins(self.upper.corner, states)
+        self.root = self._node(model.initial, cut=False)
+        self.low = self.lower.value(model.initial)
+        self.high = self.root.upper
+        self.stuck = False
+        self._kept = max(32, 2 * len(self.lower))
+
+    # ---- the bounds ---------------------------------------------------------------------------------------------
+    def _node(self, belief: FloatArray, *, cut: bool = True) -> Node:
+        if cut and self.options.tail > 0.0:
+            belief = _cut(belief, self.options.tail)
+        q = belief @ self.fib
+        upper = min(float(q.max()), self.upper.bound(belief))
+        return Node(belief, q, upper, self.bins.of(upper, belief))
+
+    def _step(self, node: Node, action: int) -> Step:
+        ahead = self.model.predict(node.belief, action)
+        block, seen, rest = self.model.split(ahead, action)
+        high, _, _ = self.upper.query(block)
+        self.rows += len(block)
+        support = np.flatnonzero(ahead)
+        part = support if 3 * len(support) < len(ahead) else None
+        return Step(action, block, seen, rest, part, high, float(rest @ self.upper.corner))
+
+    def lower_q(self, node: Node, step: Step) -> tuple[float, FloatArray, IntArray]:
+        """Lower bound of an action, of each observation's part (N,), and the best vector in use for it."""
+        block, vectors = step.block, self.lower.block
+        if step.support is not None:
+            block, vectors = block[:, step.support], vectors[:, step.support]
+        worth = block @ vectors.T
+        best = worth.argmax(axis=1)
+        low = worth[np.arange(len(best)), best]
+        default = self.lower.block[best[int(step.high.argmax())]]
+        gain = float(node.belief @ self.model.reward[:, step.action])
+        return gain + self.model.discount * float(low.sum() + step.rest @ default), low, best
+
+    def lower_upper(self, node: Node) -> Step:
+        """Back the upper bound up at a node; only actions that may still be best are looked at."""
+        q, fresh = node.q, {}
+        while True:
+            action = int(q.argmax())
+            if action in fresh:
+                break
+            fresh[action] = step = self._step(node, action)
+            gain = float(node.belief @ self.model.reward[:, action])
+            q[action] = min(q[action], gain + self.model.discount * float(step.high.sum() + step.rest_high))
+        node.upper = min(node.upper, float(q[action]))
+        return fresh[action]
+
+    def raise_lower(self, node: Node) -> None:
+        """Add the best vector that one backup gives at a node, where it is better there."""
+        old = self.lower.value(node.belief)
+        best, chosen = old, None
+        for action in np.argsort(-node.q, kind="stable").tolist():
+            if node.q[action] <= best:
+                break
+            ahead = self.model.predict(node.belief, action)
+            block, seen, rest = self.model.split(ahead, action)
+            support = np.flatnonzero(ahead)
+            part = support if 3 * len(support) < len(ahead) else None
+            step = Step(action, block, seen, rest, part, block.sum(axis=1), 0.0)
+            value, _, plan = self.lower_q(node, step)
+            if value > best:
+                best, chosen = value, (step, plan)
+        if chosen is None or best <= old + 1e-10 * max(1.0, abs(old)):
+            return
+        step, plan = chosen
+        model, action = self.model, step.action
+        law = model.laws[model.law_of[action]]
+        choice = np.full(law.shape[1], plan[int(step.high.argmax())])
+        choice[step.seen] = plan
+        ahead = np.einsum("so,os->s", law, self.lower.block[choice])
+        vector = model.reward[:, action] + model.discount * model.back(ahead, action)
+        if float(vector @ node.belief) > old:
+            self.lower.add(vector, action, np.array(self.lower.live, dtype=np.int64)[choice])
+
+    def backup(self, node: Node) -> None:
+        """Both bounds at a node."""
+        self.lower_upper(node)
+        if node.number < 0:
+            node.number = self.upper.add(node.belief, node.upper)
+            self.nodes.append(node)
+        else:
+            self.upper.lower(node.number, node.upper)
+        self.raise_lower(node)
+        self.bins.learn(node.bin, node.number, self.lower.value(node.belief))
+        self.backups += 1
+        self.low = max(self.low, self.lower.value(self.model.initial))
+        self.high = min(self.high, self.root.upper)
+
+    # ---- the search ---------------------------------------------------------------------------------------------
+    def trial(self, hear: Any = None) -> None:
+        """Walk down from the root, back up on the way home, prune."""
+        before = (self.low, self.high)
+        path = self._sample(self.options.trial_factor * (self.high - self.low))
+        for node in reversed(path):
+            if self.over():
+                break
+            self.backup(node)
+            if hear is not None and hear(self.backups):
+                break
+        self.trials += 1
+        cost = len(self.model.pairs) * self.model.shape[2]
+        if self.corner_rows + cost <= self.options.corner_share * self.rows and not self.over():
+            self.lower_corners()
+            self.corner_rows += cost
+        if len(self.lower) > self._kept:
+            beliefs = self.upper.points[: self.upper.count]
+            self.lower.prune(beliefs, delta=self.options.delta * (self.high - self.low))
+            self._kept = int(1.3 * len(self.lower)) + 32
+        self.stuck = before == (self.low, self.high) and not path
+
+    def _sample(self, aim: float) -> list[Node]:
+        model, gamma = self.model, self.model.discount
+        node, width = self.root, aim
+        low, high = self.low, self.low + aim
+        path: list[Node] = []
+        while not self.over():
+            v_low = self.lower.value(node.belief)
+            if node.upper - v_low <= width and path:
+                break
+            guess = self.bins.guess(node.bin, node.upper)
+            if path and guess <= low and node.upper <= max(high, v_low + width):
+                break
+            step = self.lower_upper(node)
+            path.append(node)
+            q_low, part_low, _ = self.lower_q(node, step)
+            mass = step.block.sum(axis=1)
+            low, high = max(low, q_low), max(high, q_low + width)
+            width /= gamma
+            best = int((step.high - part_low - width * mass).argmax())
+            gain = float(node.belief @ model.reward[:, step.action])
+            rest_low = (q_low - gain) / gamma - float(part_low.sum())
+            low = ((low - gain) / gamma - rest_low - float(part_low.sum() - part_low[best])) / mass[best]
+            high = ((high - gain) / gamma - step.rest_high - float(step.high.sum() - step.high[best])) / mass[best]
+            key = (step.action, int(step.seen[best]))
+            if key not in node.children:
+                node.children[key] = self._node(step.block[best] / mass[best])
+            node = node.children[key]
+        return path
+
+    def lower_corners(self) -> None:
+        """Back the upper bound up where the state is known, once for each distinct row."""
+        model, seen = self.model, self.model.shape[2]
+        worth = np.empty(len(model.pairs))
+        for part, block in model.joint_blocks():
+            dense = block.toarray() if model.sparse else block
+            worth[part] = self.upper.query(dense)[0].reshape(-1, seen).sum(axis=1)
+        q = model.reward + model.discount * worth[model.pair_of].T
+        self.fib = np.minimum(self.fib, q)
+        self.upper.lower_corners(self.fib.max(axis=1))
+
+    def line(self, seconds: float) -> str:
+        """A line for the log, in rewards."""
+        gap = relative_gap(self.low, self.high)
+        return (
+            f"sarsop {seconds:8.1f} s  trials {self.trials:6d}  backups {self.backups:7d}  "
+            f"[{self.low:.6g}, {self.high:.6g}]  gap {100 * gap:.3f}%  alphas {len(self.lower)}  "
+            f"points {self.upper.count}"
+        )
+
+
+class Bins:
+    """Guesses a belief's value from beliefs of a like upper bound and entropy (SARSOP's prediction, section V of the paper)."""
+
+    SIDE = 10
+
+    def __init__(self, corner: FloatArray, states: int) -> None:
+        self.least, self.most = float(corner.min()), float(corner.max())
+        self.entropy = float(np.log(max(2, states)))
+        self.total = np.zeros(self.SIDE**2)
+        self.count = np.zeros(self.SIDE**2)
+        self.known: dict[int, float] = {}
+
+    def of(self, upper: float, belief: FloatArray) -> int:
+        """Bin of a belief."""
+        p = belief[belief > 0.0]
+        spread = float(-(p * np.log(p)).sum()) / self.entropy
+        height = (upper - self.least) / max(1e-12, self.most - self.least)
+        i, j = (min(self.SIDE - 1, max(0, int(self.SIDE * x))) for x in (height, spread))
+        return i * self.SIDE + j
+
+    def learn(self, place: int, number: int, value: float) -> None:
+        """The value of a point changed."""
+        if number in self.known:
+            self.total[place] -= self.known[number]
+        else:
+            self.count[place] += 1
+        self.known[number] = value
+        self.total[place] += value
+
+    def guess(self, place: int, upper: float) -> float:
+        """Mean of the bin, the upper bound while it is empty."""
+        return float(self.total[place] / self.count[place]) if self.count[place] else upper
+
+
+def _cut(belief: FloatArray, tail: float) -> FloatArray:
+    """The belief without its least likely states of total weight `tail`."""
+    order = np.argsort(belief, kind="stable")
+    cut = order[: int(np.searchsorted(np.cumsum(belief[order]), tail, side="right"))]
+    short = belief.copy()
+    short[cut] = 0.0
+    return np.asarray(short / short.sum(), dtype=np.float64)

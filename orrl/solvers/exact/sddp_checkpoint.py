@@ -1,0 +1,54 @@
+"""Checkpoints of SDDP: cuts, random state and progress in one file that is whole or not there."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...core.archive import read_archive, write_archive
+from ...core.errors import FormatError
+from .sddp_policy import pack, unpack
+from .sddp_stopping import Look, Progress
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from .sddp_planner import Planner
+
+__all__ = ["load_checkpoint", "save_checkpoint"]
+
+KIND = "orrl-sddp-checkpoint"
+
+
+def save_checkpoint(path: str | Path, key: str, planner: Planner, rng: np.random.Generator, progress: Progress) -> None:
+    """Write everything that the next iteration depends on; `key` names problem and options."""
+    kept, arrays = pack(planner.pools)
+    arrays |= {f"feared_{i}": law for i, law in planner.feared.items()}
+    header = {
+        "type": KIND, "key": key, "pools": kept, "rng": rng.bit_generator.state, "iteration": progress.iteration,
+        "bounds": progress.bounds, "looks": [asdict(look) for look in progress.looks],
+    }  # fmt: skip
+    write_archive(path, header, arrays)
+
+
+def load_checkpoint(path: str | Path, key: str, planner: Planner, rng: np.random.Generator) -> Progress | None:
+    """Fill planner and generator from a file; None where there is no file yet.
+
+    Raises
+    ------
+    FormatError
+        Where the file belongs to another problem or to other options.
+    """
+    if not Path(path).exists():
+        return None
+    header, arrays = read_archive(path, KIND)
+    if header["key"] != key:
+        raise FormatError(path, "is the checkpoint of another problem, seed or set of options: give another path")
+    planner.adopt(unpack(header["pools"], arrays))
+    prefix = "feared_"
+    planner.feared = {int(n[len(prefix) :]): law for n, law in arrays.items() if n.startswith(prefix)}
+    state: Any = header["rng"]
+    rng.bit_generator.state = state
+    looks = [Look(**look) for look in header["looks"]]
+    return Progress(int(header["iteration"]), 0.0, [float(b) for b in header["bounds"]], looks)

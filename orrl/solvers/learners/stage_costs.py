@@ -1,0 +1,334 @@
+"""Costs of many stage problems at once, and their derivatives, as one node of torch's graph.
+
+With the target fixed, the cost of a stage depends on the incoming state x, the noise w and the target only through the
+limits of rows that one of them moves: ``r = S x + N w - A target``. By the envelope theorem the duals of these rows are
+the derivative, so nothing is differentiated through a solver (TS-DDR, arXiv 2405.14973). Stages that are one object
+share one function C(r), which the backend "planes" keeps as a pool of planes. Torch is loaded with this module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from ...core.engines import open_stage
+from ...core.errors import OrrlError
+from .planes import PlanePool
+
+if TYPE_CHECKING:
+    from ...core.stages import Stage, StageSolver
+
+__all__ = ["Backend", "Checks", "StageCosts", "StageFunction"]
+
+FloatArray = npt.NDArray[np.float64]
+Backend = Literal["planes", "highs", "clarabel", "ipopt"]
+NONCONVEX_OVERSHOOT = 1e-3  # a tangent plane this far (relative) above a solved value is thrown away
+
+
+class _Watched(Mapping[Any, float]):
+    """Numbers for all columns that remembers which were asked for."""
+
+    def __init__(self, keys: Any) -> None:
+        self.keys_, self.seen = dict.fromkeys(keys, 1.0), set[Any]()
+
+    def __getitem__(self, key: Any) -> float:
+        self.seen.add(key)
+        return self.keys_[key]
+
+    def __iter__(self) -> Any:
+        return iter(self.keys_)
+
+    def __len__(self) -> int:
+        return len(self.keys_)
+
+
+class StageFunction:
+    """One stage as a function of (state, noise, target).
+
+    Parameters
+    ----------
+    stage : Stage
+        With `soft`, the variant of `soften`, whose noise is (noise, target).
+    soft : bool
+        Whether the target enters as noise (it may be missed for money) or fixes the outgoing state.
+    engine : str, optional
+        Of `open_stage`.
+
+    Attributes
+    ----------
+    matrix : (k, n + W + n)
+        r = matrix @ (state, noise, target), of full row rank.
+    """
+
+    def __init__(self, stage: Stage, *, soft: bool = False, engine: str | None = None) -> None:
+        self.stage, self.soft, self.engine = stage, soft, engine
+        n, noise = stage.size
+        self.size, self.width = n, n + noise + (0 if soft else n)
+        self.out_cost = np.zeros(n) if soft else stage.cost[stage.out]
+        own = stage.matrix[:, stage.out].toarray()
+        rows = stage.moved if soft else np.union1d(stage.moved, np.flatnonzero(abs(own).sum(axis=1)))
+        parts = [stage.by_state[rows].toarray(), stage.by_noise[rows].toarray()]
+        matrix = np.hstack(parts if soft else [*parts, -own[rows]])
+        if not soft and _beyond_rows(stage):
+            matrix = np.vstack([matrix, np.hstack([np.zeros((n, n + noise)), np.eye(n)])])
+        u, s, _ = np.linalg.svd(matrix, full_matrices=False)
+        rank = int((s > 1e-9 * s.max(initial=0.0)).sum())
+        self.matrix: FloatArray = matrix if rank == len(matrix) else u[:, :rank].T @ matrix
+        self.inverse = np.linalg.pinv(self.matrix)
+        self.solver: StageSolver = open_stage(stage, engine=engine)
+
+    def reopen(self) -> None:
+        """A fresh model, so that what comes next does not depend on a basis left behind."""
+        self.solver = open_stage(self.stage, engine=self.engine)
+
+    def solve(self, inputs: FloatArray) -> tuple[float, FloatArray] | None:
+        """Value without the cost of the target itself, and its gradient, at inputs (n + W + n,); None if no solver can.
+
+        Raises
+        ------
+        OrrlError
+            Where the stage is infeasible, with the conflicting rows.
+        """
+        n = self.size
+        state, rest = inputs[:n], inputs[n:]
+        noise, target = (rest, None) if self.soft else (rest[:-n], rest[-n:])
+        answer = self.solver.solve(state, noise, target=target)
+        if answer.status == "infeasible":
+            rows = ", ".join(self.solver.conflict(state, noise, target=target)) or "not named"
+            raise OrrlError(
+                f"a stage cannot reach the target {np.array2string(rest[-n:], precision=6)}; conflicting rows: {rows}. "
+                'Train with mode="soft", or mend reach'
+            )
+        if answer.status != "optimal":
+            return None
+        if self.soft or target is None or answer.d_target is None:
+            return answer.value, np.concatenate([answer.d_state, answer.d_noise])
+        value = answer.value - float(self.out_cost @ target)
+        return value, np.concatenate([answer.d_state, answer.d_noise, answer.d_target - self.out_cost])
+
+
+def _beyond_rows(stage: Stage) -> bool:
+    """Whether cones or smooth rows hold an outgoing column, so that its value matters by itself."""
+    if any(abs(cone.matrix[:, stage.out]).sum() > 0 for cone in stage.cones):
+        return True
+    if stage.smooth is None:
+        return False
+    import math
+
+    watched = _Watched(stage.columns)
+    try:
+        for _ in stage.smooth(watched, math):
+            pass
+    except (TypeError, ValueError, ArithmeticError, AttributeError):
+        return True  # it wants symbols: take no risk
+    return bool(watched.seen & {stage.columns[i] for i in stage.out})
+
+
+@dataclass(slots=True)
+class Checks:
+    """What the true solver said of the pool in the last call.
+
+    Parameters
+    ----------
+    solved, missed, failed : int
+        Points solved, points whose value lay above the pool's, and points that the solver gave up on.
+    first : float
+        Share of misses in the first random sample: an unbiased figure for all points.
+    error : float
+        Mean relative difference (solver - pool) over that sample.
+    planes : int
+        In all pools.
+    """
+
+    solved: int = 0
+    missed: int = 0
+    failed: int = 0
+    first: float = 0.0
+    error: float = 0.0
+    planes: int = 0
+
+
+class StageCosts:
+    """All stages of a horizon.
+
+    Parameters
+    ----------
+    functions : sequence of StageFunction, length T
+        Equal stages share one object.
+    backend : {"planes", "highs", "clarabel", "ipopt"}
+        "planes" answers from pools; the others solve every point.
+    sample : int
+        Points that are solved in each call of the backend "planes".
+    rounds : int
+        More samples follow, at most this many in all, while more than 2% of a sample miss.
+    tolerance : float
+        A miss is a value above the pool's by more than this share.
+    patience : int
+        Calls after which an unused plane is dropped.
+    rng : Generator
+        Draws the samples.
+    """
+
+    def __init__(
+        self,
+        functions: list[StageFunction],
+        *,
+        backend: Backend = "planes",
+        sample: int = 100,
+        rounds: int = 5,
+        tolerance: float = 1e-7,
+        patience: int = 200,
+        rng: np.random.Generator,
+    ) -> None:
+        self.functions, self.backend = functions, backend
+        self.sample, self.rounds, self.tolerance, self.patience = sample, rounds, tolerance, patience
+        self.rng, self.frozen, self.step, self.checks = rng, False, 0, Checks()
+        self.kinds = list({id(f): f for f in functions}.values())
+        self.times = [np.array([t for t, f in enumerate(functions) if f is kind]) for kind in self.kinds]
+        self.pools = [PlanePool(len(kind.matrix)) for kind in self.kinds]
+
+    def __call__(self, state: Tensor, noise: Tensor, target: Tensor) -> Tensor:
+        """Costs (T, B) of states (T, B, n) under noise (T, B, W) with targets (T, B, n); float64."""
+        cost: Tensor = _Costs.apply(state, noise, target, self.evaluate)
+        return cost
+
+    def evaluate(self, inputs: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Costs (T, B) and gradients (T, B, n + W + n) at inputs (T, B, n + W + n) = (state, noise, target)."""
+        cost, gradient = np.empty(inputs.shape[:2]), np.empty_like(inputs)
+        self.checks = Checks()
+        for kind, times, pool in zip(self.kinds, self.times, self.pools, strict=True):
+            points = inputs[times].reshape(-1, inputs.shape[2])
+            share = len(times) / len(inputs)
+            if self.backend == "planes":
+                value, slope = self._by_planes(kind, pool, points, share)
+            else:
+                value, slope = self._by_solver(kind, points)
+            if not kind.soft:
+                value = value + points[:, -kind.size :] @ kind.out_cost
+                slope[:, -kind.size :] += kind.out_cost
+            cost[times] = value.reshape(len(times), -1)
+            gradient[times] = slope.reshape(len(times), -1, inputs.shape[2])
+        self.checks.planes = sum(len(pool) for pool in self.pools)
+        if not self.frozen:
+            self.step += 1
+        return cost, gradient
+
+    def _by_solver(self, kind: StageFunction, points: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """A point without an answer costs the mean of the others and has no slope."""
+        value, slope = np.full(len(points), np.nan), np.zeros_like(points)
+        for i, point in enumerate(points):
+            answer = kind.solve(point)
+            if answer is not None:
+                value[i], slope[i] = answer
+        bad = np.isnan(value)
+        self.checks.solved += len(points)
+        self.checks.failed += int(bad.sum())
+        if bad.all():
+            raise OrrlError(f"no stage problem of {len(points)} was solved: try another engine")
+        value[bad] = value[~bad].mean()
+        return value, slope
+
+    def _by_planes(
+        self, kind: StageFunction, pool: PlanePool, points: FloatArray, share: float
+    ) -> tuple[FloatArray, FloatArray]:
+        reduced = points @ kind.matrix.T
+        value, which = pool.value(reduced)
+        size = min(len(points), max(1, round(self.sample * share)))
+        for number in range(0 if self.frozen else self.rounds):
+            picked = self.rng.choice(len(points), size, replace=False)
+            if self._check(kind, pool, points, reduced, value, picked, first=number == 0) <= 0.02:
+                break
+            value, which = pool.value(reduced)
+        else:
+            value, which = pool.value(reduced)
+        if not self.frozen:
+            value, which = pool.value(reduced)
+            pool.touch(which, self.step)
+            if self.step % 20 == 19:
+                pool.prune(self.step, self.patience)
+                value, which = pool.value(reduced)
+        if (which < 0).any():
+            raise OrrlError("the pool has no plane: let it solve first")
+        return value, pool.slope[which] @ kind.matrix
+
+    def _check(
+        self,
+        kind: StageFunction,
+        pool: PlanePool,
+        points: FloatArray,
+        reduced: FloatArray,
+        value: FloatArray,
+        picked: npt.NDArray[np.int64],
+        *,
+        first: bool,
+    ) -> float:
+        """Solve some points, add planes where the pool lies below; returns the share of misses."""
+        known: list[tuple[int, float, FloatArray]] = []
+        for i in picked.tolist():
+            answer = kind.solve(points[i])
+            if answer is None:
+                self.checks.failed += 1
+            else:
+                known.append((i, answer[0], answer[1] @ kind.inverse))
+        self.checks.solved += len(picked)
+        if not known:
+            raise OrrlError(f"no stage problem of {len(picked)} was solved: try another engine")
+        at = np.array([i for i, _, _ in known])
+        true, slopes = np.array([v for _, v, _ in known]), np.array([s for _, _, s in known])
+        if kind.stage.smooth is not None:
+            pool.drop_above(reduced[at], true, NONCONVEX_OVERSHOOT)
+        low = true - value[at] > self.tolerance * (1.0 + abs(true))
+        pool.add(reduced[at[low]], true[low], slopes[low], self.step)
+        self.checks.missed += int(low.sum())
+        if first:
+            self.checks.first = float(low.mean())
+            finite = np.isfinite(value[at])
+            gap = (true - value[at])[finite] / (1.0 + abs(true[finite]))
+            self.checks.error = float(gap.mean()) if finite.any() else float("inf")
+        return float(low.mean())
+
+    def reopen(self) -> None:
+        """Fresh models for all stages."""
+        for kind in self.kinds:
+            kind.reopen()
+
+    def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """The pools, for a checkpoint."""
+        arrays = {"costs.step": np.array(self.step)}
+        for i, pool in enumerate(self.pools):
+            arrays |= pool.to_arrays(f"pool{i}")
+        return arrays
+
+    def from_arrays(self, arrays: dict[str, npt.NDArray[Any]]) -> None:
+        """Inverse of `to_arrays`."""
+        self.step = int(arrays["costs.step"])
+        for i, pool in enumerate(self.pools):
+            pool.from_arrays(f"pool{i}", arrays)
+
+
+class _Costs(torch.autograd.Function):
+    """Costs forward, duals backward."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        state: Tensor,
+        noise: Tensor,
+        target: Tensor,
+        evaluate: Callable[[FloatArray], tuple[FloatArray, FloatArray]],
+    ) -> Tensor:
+        inputs = torch.cat([state, noise, target], dim=-1).double().cpu().numpy()
+        cost, gradient = evaluate(inputs)
+        ctx.gradient = torch.as_tensor(gradient, device=state.device)
+        ctx.split = [part.shape[-1] for part in (state, noise, target)]
+        return torch.as_tensor(cost, device=state.device)
+
+    @staticmethod
+    def backward(ctx: Any, outer: Tensor) -> tuple[Tensor | None, ...]:
+        return (*torch.split(outer[..., None] * ctx.gradient, ctx.split, dim=-1), None)
