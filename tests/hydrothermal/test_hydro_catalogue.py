@@ -313,7 +313,7 @@ def test_water_must_be_kept_for_the_dry_season(name: str, headroom: float, dry: 
     assert full.any()  # lines congest
 
 
-@pytest.mark.parametrize("network", ["transport", "dc", "soc", "ac"])
+@pytest.mark.parametrize("network", ["transport", "dc", "dcll", "soc", "ac"])
 def test_every_physics_has_stages_that_solve(network: Any) -> None:
     costs = {}
     for name in catalogue.members("shipped"):

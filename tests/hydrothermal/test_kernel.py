@@ -88,7 +88,7 @@ def test_reach_is_the_same_in_torch(actions: Any, state: Any, noise: Any) -> Non
     np.testing.assert_allclose(found.numpy(), SMALL.reach(state, noise, actions), atol=1e-12)
 
 
-@pytest.mark.parametrize("network", ["transport", "dc", "soc", "ac"])
+@pytest.mark.parametrize("network", ["transport", "dc", "dcll", "soc", "ac"])
 @pytest.mark.parametrize("soft", [False, True])
 def test_rewards_are_the_referees_costs(network: Any, soft: bool) -> None:
     if network == "soc":

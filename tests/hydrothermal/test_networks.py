@@ -89,6 +89,8 @@ def test_relaxations_are_below(weekly: dict[NetworkForm, Stage], bolivia: tuple[
         cost = {name: engine.solve(state, noise, target=target).value for name, engine in engines.items()}
         assert cost["transport"] <= cost["dc"] * (1 + 1e-9)
         assert cost["dc"] < cost["soc"] <= cost["ac"] * (1 + 1e-7)  # DC has no losses here
+        assert cost["dc"] < cost["dcll"]
+        assert abs(cost["ac"] - cost["dcll"]) < 0.35 * (cost["ac"] - cost["dc"])
         assert cost["ac"] < 1.02 * cost["soc"]
 
 

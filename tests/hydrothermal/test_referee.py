@@ -36,7 +36,7 @@ def spoilt(dispatch: Dispatch, family: str, where: Any, change: float) -> Dispat
     return Dispatch(copy)
 
 
-@pytest.mark.parametrize("network", ["transport", "dc", "soc", "ac"])
+@pytest.mark.parametrize("network", ["transport", "dc", "dcll", "soc", "ac"])
 @pytest.mark.parametrize("soft", [False, True])
 def test_a_true_dispatch_passes(network: str, soft: bool) -> None:
     problem, dispatch, scenario = played(network, soft)
@@ -72,6 +72,13 @@ FAULTS = {
         ("angle", (2, 1), 0.01, "stage 2, branch 0 (A to B): flow (voltage law)"),
         ("angle", (2, 1), 3.0, "stage 2, branch 0 (A to B): angle difference"),
         ("angle", (0, slice(None)), 0.1, "angle of the reference bus A"),
+    ],
+    "dcll": [
+        *ANY,
+        *LINEAR,
+        ("angle", (2, 1), 0.01, "stage 2, branch 0 (A to B): flow (voltage law)"),
+        ("loss", (1, 1), -0.02, "stage 1, branch 1 (B to C): loss is"),
+        ("loss", (1, 1), 0.02, "stage 1, balance of B"),
     ],
     "soc": [
         *ANY,

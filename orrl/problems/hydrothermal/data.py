@@ -56,8 +56,9 @@ class Hydrothermal(Problem):
     stage_hours : float
         Hours of a stage. It sets K = 0.0036 * hours, hm3 per m3/s and stage, and nothing else: fuel is money per stage
         (the convention of HydroPowerModels). There is no default, because published results differ in it.
-    network : {"dc", "transport", "soc", "ac"}
-        Physics of the branches: linearised, capacities only, second-order-cone relaxation, full alternating current.
+    network : {"dc", "transport", "dcll", "soc", "ac"}
+        Physics of the branches: linearised, capacities only, linearised with line losses, second-order-cone
+        relaxation, full alternating current.
     stages : int
         T.
     window : int, optional

@@ -240,7 +240,7 @@ class HydroGenerator:
         Size, as in `generate`; `stages` is as many as rows where it is None.
     tightness, hydro_share, season, spread : float or (float, float)
         As in `generate`.
-    network : {"dc", "transport", "soc", "ac"}
+    network : {"dc", "transport", "dcll", "soc", "ac"}
         Physics.
     ood : HydroGenerator, optional
         What the split "ood" draws from.

@@ -36,6 +36,7 @@ FloatArray = npt.NDArray[np.float64]
 BACKENDS = {
     "transport": ("highspy", "pyomo", "cvxpy"),
     "dc": ("highspy", "pyomo", "cvxpy"),
+    "dcll": ("highspy", "pyomo", "cvxpy"),
     "soc": ("cvxpy", "pyomo"),
     "ac": ("pyomo",),
 }

@@ -44,7 +44,7 @@ def evaluate(problem: Hydrothermal, dispatch: Dispatch, scenario: InflowPath) ->
     fault = _shape_fault(problem, dispatch)
     if fault:
         return Evaluation(float("nan"), False, (fault,))
-    judge = Judge(LINEAR if problem.network in ("transport", "dc") else CURVED)
+    judge = Judge(LINEAR if problem.network in ("transport", "dc", "dcll") else CURVED)
     inflow = np.asarray(scenario.inflow, np.float64)
     if len(inflow) < problem.n_stages:
         text = f"the scenario has inflow for {len(inflow)} stages, the problem has {problem.n_stages}"

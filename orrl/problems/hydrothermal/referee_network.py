@@ -13,6 +13,7 @@ __all__ = ["NETWORK_FAMILIES", "Judge", "judge_network", "pairs_of"]
 NETWORK_FAMILIES = {
     "transport": {"flow": "branch"},
     "dc": {"flow": "branch", "angle": "bus"},
+    "dcll": {"flow": "branch", "angle": "bus", "loss": "branch"},
     "soc": dict.fromkeys(("p_from", "q_from", "p_to", "q_to"), "branch") | {"reactive": "machine", "w": "bus"},
     "ac": {"reactive": "machine", "voltage": "bus", "angle": "bus"},
 }
@@ -40,8 +41,9 @@ class Judge:
 
 def judge_network(problem: Hydrothermal, t: int, now: dict[str, list[float]], judge: Judge) -> None:
     """Flows, their laws and limits, and the balance of each bus."""
-    if problem.network in ("transport", "dc"):
-        flows = [(complex(f), complex(-f)) for f in now["flow"]]
+    if problem.network in ("transport", "dc", "dcll"):
+        lost = now.get("loss") or [0.0] * len(now["flow"])
+        flows = [(complex(p + a / 2.0), complex(a / 2.0 - p)) for p, a in zip(now["flow"], lost, strict=True)]
         _direct(problem, t, now, judge)
     elif problem.network == "soc":
         flows = _conic(problem, t, now, judge)
@@ -76,20 +78,36 @@ def _branch(problem: Hydrothermal, i: int) -> str:
 
 
 def _direct(problem: Hydrothermal, t: int, now: dict[str, list[float]], judge: Judge) -> None:
-    """Ratings; in the DC form Kirchhoff's voltage law without taps and shifts."""
+    """Ratings; in the DC forms Kirchhoff's voltage law without taps and shifts, and the losses."""
     grid = problem.grid
     for i in range(len(grid.branch_from)):
         place, rating = f"stage {t}, {_branch(problem, i)}", float(grid.rating[i])
         judge.within(f"{place}: flow", now["flow"][i], -rating, rating, "per unit")
-        if problem.network == "dc":
+        if problem.network == "dcll":
+            judge.within(f"{place}: loss", now["loss"][i], _least_loss(problem, t, i, now["flow"][i]), math.inf, "per unit")
+        if problem.network != "transport":
             apart = now["angle"][grid.branch_from[i]] - now["angle"][grid.branch_to[i]]
             susceptance = (1.0 / complex(grid.resistance[i], grid.reactance[i])).imag
             scale = abs(susceptance) * max(abs(now["angle"][grid.branch_from[i]]), abs(apart))
             judge.equal(f"{place}: flow (voltage law)", now["flow"][i], -susceptance * apart, "per unit", scale)
             judge.within(f"{place}: angle difference", apart, float(grid.angle_min[i]), float(grid.angle_max[i]), "rad")
-    if problem.network == "dc":
+    if problem.network != "transport":
         bus = grid.bus_names[grid.reference]
         judge.equal(f"stage {t}, angle of the reference bus {bus}", now["angle"][grid.reference], 0.0, "rad")
+
+
+def _least_loss(problem: Hydrothermal, t: int, i: int, flow: float) -> float:
+    """What a branch loses at least: ``r p^2 / v^2`` at its highest voltage, by twelve tangents over its range."""
+    grid = problem.grid
+    ends = int(grid.branch_from[i]), int(grid.branch_to[i])
+    r = float(grid.resistance[i]) / max(float(grid.voltage_max[b]) for b in ends) ** 2
+    demand = [0.0] * len(grid.bus_names)
+    for b, p in zip(grid.load_bus.tolist(), grid.load.tolist(), strict=True):
+        demand[b] += p
+    factor = float(problem.load[t % len(problem.load)])
+    most = min(float(grid.rating[i]), factor * sum(abs(p) for p in demand))
+    points = [most * (2.0 * k / 11.0 - 1.0) for k in range(12)]
+    return max(0.0, *(r * p * (2.0 * flow - p) for p in points))
 
 
 def _ohm(problem: Hydrothermal, i: int, at_from: float, at_to: float, product: complex) -> tuple[complex, complex]:

@@ -1,4 +1,4 @@
-"""One stage of the dispatch: water, plants and the linear networks (transport, DC) as a `Stage`.
+"""One stage of the dispatch: water, plants and the linear networks (transport, DC, DC with losses) as a `Stage`.
 
 The conventions are those of HydroPowerModels.jl: powers in per unit, turbined flow a rate (m3/s, times K), spilled
 water already a volume (hm3), and a stage's cost not multiplied by its hours.
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["NETWORKS", "NetworkForm", "build_stage"]
 
-NetworkForm = Literal["transport", "dc", "soc", "ac"]
-NETWORKS: tuple[NetworkForm, ...] = ("transport", "dc", "soc", "ac")
+NetworkForm = Literal["transport", "dc", "dcll", "soc", "ac"]
+NETWORKS: tuple[NetworkForm, ...] = ("transport", "dc", "dcll", "soc", "ac")
+TANGENTS = 12  # to the losses of a branch, over the range of its flow
 
 
 def build_stage(
@@ -35,8 +36,8 @@ def build_stage(
         With the demand of this stage.
     cascade : Cascade
         Reservoirs.
-    network : {"transport", "dc", "soc", "ac"}
-        Physics of the branches.
+    network : {"transport", "dc", "dcll", "soc", "ac"}
+        Physics of the branches; "dcll" is DC with line losses.
     factor : float
         K, hm3 that one m3/s brings in a stage: 0.0036 times the hours.
     terminal : Terminal, optional
@@ -54,8 +55,8 @@ def build_stage(
     if terminal is not None:
         terminal.add(table, cascade)
     options: dict[str, Any] = {}
-    if network in ("transport", "dc"):
-        _linear_network(table, grid, angles=network == "dc")
+    if network in ("transport", "dc", "dcll"):
+        _linear_network(table, grid, angles=network != "transport", losses=network == "dcll")
     elif network == "soc":
         from .network_soc import add_soc
 
@@ -103,17 +104,22 @@ def _water(table: Linear, cascade: Cascade, factor: float) -> tuple[dict[Key, An
     return by_state, by_noise
 
 
-def _linear_network(table: Linear, grid: Network, *, angles: bool) -> None:
+def _linear_network(table: Linear, grid: Network, *, angles: bool, losses: bool) -> None:
     """Branch flows within their ratings; with `angles` Kirchhoff's voltage law in PowerModels' DC form.
 
     ``p = -b (theta_from - theta_to)`` with ``b = imag(1 / (r + jx)) = -x / (r^2 + x^2)``; taps and shifts are left out,
-    as PowerModels' DCPPowerModel does.
+    as PowerModels' DCPPowerModel does. With `losses` a branch also takes ``loss >= r p^2 / v^2`` at the highest voltage
+    v of its buses, half at each end, by tangents to the parabola: power lost is dear, so the inequality is tight
+    wherever more power costs more.
     """
     for i in range(len(grid.branch_from)):
         limit = float(grid.rating[i])
         table.column(("flow", i), -limit, limit)
-    balance(table, grid, [[(("flow", i), 1.0)] for i in range(len(grid.branch_from))],
-            [[(("flow", i), -1.0)] for i in range(len(grid.branch_from))])  # fmt: skip
+    half = [[(("loss", i), 0.5)] if losses else [] for i in range(len(grid.branch_from))]
+    if losses:
+        _losses(table, grid)
+    leaving = [[(("flow", i), 1.0), *half[i]] for i in range(len(half))]
+    balance(table, grid, leaving, [[(("flow", i), -1.0), *half[i]] for i in range(len(half))])
     if not angles:
         return
     for b in range(len(grid.bus_names)):
@@ -125,6 +131,18 @@ def _linear_network(table: Linear, grid: Network, *, angles: bool) -> None:
         table.equal(("voltage_law", i), 0.0, *law)
         apart = (("angle", f), 1.0), (("angle", t), -1.0)
         table.rows["angle_limit", i] = (float(grid.angle_min[i]), apart, float(grid.angle_max[i]))
+
+
+def _losses(table: Linear, grid: Network) -> None:
+    """A column and its tangents for every branch; a branch without a rating is taken to carry at most all demand."""
+    voltage = np.maximum(grid.voltage_max[grid.branch_from], grid.voltage_max[grid.branch_to])
+    weight = grid.resistance / voltage**2
+    for i, r in enumerate(weight.tolist()):
+        table.column(("loss", i), 0.0, np.inf)
+        most = min(float(grid.rating[i]), float(np.abs(grid.demand).sum()))
+        for k, p in enumerate(np.linspace(-most, most, TANGENTS).tolist() if r > 0 else ()):
+            # loss >= r (2 p flow - p^2)
+            table.at_least(("loss_tangent", i, k), -r * p * p, (("loss", i), 1.0), (("flow", i), -2.0 * r * p))
 
 
 def balance(table: Linear, grid: Network, leaving: list[Any], arriving: list[Any]) -> None:

@@ -12,7 +12,6 @@ import numpy.typing as npt
 from ...core.archive import read_archive, write_archive
 from ...core.errors import DataError, FormatError
 from ...core.policy import Actions, Policy
-
 from .pomdp_model import PomdpArrays
 
 if TYPE_CHECKING:
@@ -218,7 +217,13 @@ class AlphaPolicy(Policy):
         """Write vectors and model to a file."""
         m = self.model
         rows = m.rows.toarray() if m.sparse else m.rows
-        header = {"type": KIND, "name": self.name, "seen": sorted(self.seen), "discount": m.discount, "sparse": m.sparse}
+        header = {
+            "type": KIND,
+            "name": self.name,
+            "seen": sorted(self.seen),
+            "discount": m.discount,
+            "sparse": m.sparse,
+        }
         header["certified"] = self.certified
         arrays = {f: getattr(m, f) for f in ("reward", "initial", "row_of", "law_of", "pairs", "pair_of")}
         write_archive(

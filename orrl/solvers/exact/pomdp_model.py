@@ -146,7 +146,11 @@ class PomdpArrays:
         mass = ahead @ law
         seen = np.flatnonzero(mass > NEGLIGIBLE * mass.sum())
         block = np.ascontiguousarray(law.T[seen] * ahead)
-        return block, seen, np.maximum(ahead - block.sum(axis=0), 0.0) if len(seen) < len(mass) else np.zeros_like(ahead)
+        return (
+            block,
+            seen,
+            np.maximum(ahead - block.sum(axis=0), 0.0) if len(seen) < len(mass) else np.zeros_like(ahead),
+        )
 
     def update(self, belief: FloatArray, action: int, observation: int) -> FloatArray:
         """Belief (S,) after an action and an observation (Bayes).
@@ -193,7 +197,9 @@ def pomdp_support(problem: Any) -> Support:
     if table.observation is None:
         return Support(False, "its tables have no observation law (a fully observed problem): use an MDP method")
     if table.horizon is not None:
-        return Support(False, f"it ends after {table.horizon} steps: this method is for the discounted infinite horizon")
+        return Support(
+            False, f"it ends after {table.horizon} steps: this method is for the discounted infinite horizon"
+        )
     if not table.discount < 1.0:
         return Support(False, f"its discount is {table.discount:g}: without a factor below 1 the value need not exist")
     legal = table.mask.any(axis=0)

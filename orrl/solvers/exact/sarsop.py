@@ -43,8 +43,9 @@ class Sarsop(Solver):
     ----------
     precision : float
         Relative gap at which to stop where the call names none (``gap=``).
-    trial_factor : float
-        A trial aims at this share of the gap at the root; small ones go deep.
+    trial_factors : tuple of float
+        A trial aims at this share of the gap at the root, one after the other in turn. Small shares go deep, which pays
+        where the reward is far away (Tag); large ones go wide.
     tail : float
         Belief points leave out their least likely states of this total weight; the bounds stay valid (a point with few
         states bounds more beliefs), they only cannot get much closer than this share of the value.
@@ -63,7 +64,7 @@ class Sarsop(Solver):
     clairvoyant: ClassVar[bool] = False
 
     precision: float = 1e-3
-    trial_factor: float = 0.5
+    trial_factors: tuple[float, ...] = (0.5, 0.02)
     tail: float = 1e-4
     corner_share: float = 0.3
     delta: float = 0.0
@@ -288,7 +289,8 @@ class Search:
     def trial(self, hear: Any = None) -> None:
         """Walk down from the root, back up on the way home, prune."""
         before = (self.low, self.high)
-        path = self._sample(self.options.trial_factor * (self.high - self.low))
+        factors = self.options.trial_factors
+        path = self._sample(factors[self.trials % len(factors)] * (self.high - self.low))
         for node in reversed(path):
             if self.over():
                 break

@@ -72,9 +72,11 @@ class PlanePool:
         """Note that planes were of use."""
         self.used[which[which >= 0]] = step
 
-    def prune(self, step: int, patience: int) -> int:
-        """Drop planes that were of no use for `patience` steps; returns how many."""
-        return self._keep(np.asarray(self.used > step - patience))
+    def prune(self, step: int, patience: int, most: int = 4000) -> int:
+        """Drop planes that were of no use for `patience` steps, and all but the `most` last used; returns how many."""
+        keep = self.used > step - patience
+        keep[np.argsort(-self.used, kind="stable")[most:]] = False
+        return self._keep(np.asarray(keep))
 
     def drop_above(self, points: FloatArray, values: FloatArray, tolerance: float) -> int:
         """Drop planes that pass over a known value by more than `tolerance` times it: tangents that no longer hold."""

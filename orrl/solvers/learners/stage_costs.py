@@ -167,8 +167,9 @@ class StageCosts:
         Points that are solved in each call of the backend "planes".
     rounds : int
         More samples follow, at most this many in all, while more than 2% of a sample miss.
-    tolerance : float
-        A miss is a value above the pool's by more than this share.
+    tolerance : float, optional
+        A miss is a value above the pool's by more than this share; 1e-7 by default for linear stages, 2e-5 for others,
+        whose cost is curved, so that every new tangent is a little better. Those get one sample a call.
     patience : int
         Calls after which an unused plane is dropped.
     rng : Generator
@@ -182,7 +183,7 @@ class StageCosts:
         backend: Backend = "planes",
         sample: int = 100,
         rounds: int = 5,
-        tolerance: float = 1e-7,
+        tolerance: float | None = None,
         patience: int = 200,
         rng: np.random.Generator,
     ) -> None:
@@ -240,12 +241,12 @@ class StageCosts:
         reduced = points @ kind.matrix.T
         value, which = pool.value(reduced)
         size = min(len(points), max(1, round(self.sample * share)))
-        for number in range(0 if self.frozen else self.rounds):
+        curved = bool(kind.stage.cones) or kind.stage.smooth is not None
+        rounds = 0 if self.frozen else 1 if curved and len(pool) else self.rounds
+        for number in range(rounds):
             picked = self.rng.choice(len(points), size, replace=False)
             if self._check(kind, pool, points, reduced, value, picked, first=number == 0) <= 0.02:
                 break
-            value, which = pool.value(reduced)
-        else:
             value, which = pool.value(reduced)
         if not self.frozen:
             value, which = pool.value(reduced)
@@ -269,6 +270,8 @@ class StageCosts:
         first: bool,
     ) -> float:
         """Solve some points, add planes where the pool lies below; returns the share of misses."""
+        curved = bool(kind.stage.cones) or kind.stage.smooth is not None
+        tolerance = self.tolerance if self.tolerance is not None else 2e-5 if curved else 1e-7
         known: list[tuple[int, float, FloatArray]] = []
         for i in picked.tolist():
             answer = kind.solve(points[i])
@@ -283,7 +286,7 @@ class StageCosts:
         true, slopes = np.array([v for _, v, _ in known]), np.array([s for _, _, s in known])
         if kind.stage.smooth is not None:
             pool.drop_above(reduced[at], true, NONCONVEX_OVERSHOOT)
-        low = true - value[at] > self.tolerance * (1.0 + abs(true))
+        low = true - value[at] > tolerance * (1.0 + abs(true))
         pool.add(reduced[at[low]], true[low], slopes[low], self.step)
         self.checks.missed += int(low.sum())
         if first:

@@ -102,8 +102,8 @@ class TsDdr(Learner):
     layers: int = 1
     hidden: tuple[int, ...] = (128, 128)
     paths: int = 16
-    late_paths: int | None = None
-    learning_rate: float = 2e-3
+    late_paths: int | None = 32
+    learning_rate: float = 5e-3
     last_rate: float = 2e-5
     warmup: int = 20
     max_norm: float = 1.0
@@ -119,8 +119,8 @@ class TsDdr(Learner):
     margin: float = 1e-3
     base: TargetPolicy | None = None
     correction: float = 0.1
-    check: int = 50
-    panel: int = 24
+    check: int = 100
+    panel: int = 32
     threads: int = 1
     double: bool = False
     checkpoint: str | Path | None = None
@@ -424,7 +424,7 @@ class _Training:
             self.kept = {k: v.detach().clone() for k, v in self.net.state_dict().items()}
         self.net.load_state_dict(own)
         self.rule.reset(self.problem)
-        self.judge_seconds = time.perf_counter() - begun
+        self.judge_seconds = max(self.judge_seconds, 1.2 * (time.perf_counter() - begun))
 
     # ---- files -------------------------------------------------------------------------------------------------
     def _save(self) -> None:
