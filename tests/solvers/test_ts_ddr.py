@@ -463,6 +463,16 @@ def test_a_residual_policy_starts_at_its_base_and_gets_better() -> None:
 
 
 # ---- memory, files, runs ---------------------------------------------------------------------------------------------
+def test_training_may_begin_with_the_weights_of_another_rule() -> None:
+    first = TsDdr(encoder=8, hidden=(16,), panel=4).fit(Reachable(), budget=Budget(iterations=5), seed=1)
+    still = TsDdr(encoder=8, hidden=(16,), panel=4, initial=first, learning_rate=0.0, last_rate=0.0, average=0.0)
+    second = still.fit(Reachable(), budget=Budget(iterations=1), seed=2)
+    for name, value in first.net.state_dict().items():
+        assert torch.equal(value, second.net.state_dict()[name]), name
+    with pytest.raises(DataError, match="initial rule has the shape"):
+        TsDdr(encoder=16, initial=first).fit(Reachable(), budget=Budget(iterations=1))
+
+
 def test_memory_is_threaded_through_the_stages() -> None:
     problem = Reachable(5)
     policy = DecisionRule(RuleShape(state=2, noise=2, horizon=5, period=None, encoder=3, hidden=(4,)))

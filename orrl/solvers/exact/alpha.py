@@ -11,11 +11,13 @@ import numpy.typing as npt
 
 from ...core.archive import read_archive, write_archive
 from ...core.errors import DataError, FormatError
-from ...core.policy import Actions, Policy
+from ...core.policy import Policy
 from .pomdp_model import PomdpArrays
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from ...core.actions import Actions
 
 __all__ = ["AlphaPolicy", "AlphaSet", "undominated"]
 
@@ -88,7 +90,7 @@ class AlphaSet:
         self.builds_on.append(np.unique(builds_on))
         self.actions.append(int(action))
         if not (self.block >= vector).all(axis=1).any():
-            beaten = (self.block <= vector).all(axis=1)
+            beaten = np.asarray((self.block <= vector).all(axis=1))
             if beaten.any():
                 self.keep(~beaten)
             self._use(number)

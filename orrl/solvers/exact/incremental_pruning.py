@@ -118,7 +118,7 @@ def _largest_rise(new: FloatArray, old: FloatArray) -> float:
 
 
 def parsimonious(vectors: FloatArray, *, tolerance: float = 1e-10) -> IntArray:
-    """Numbers of the vectors (N, S) that are the best somewhere by more than `tolerance` (Lark's filter, White 1991)."""
+    """Numbers of the vectors (N, S) that are best somewhere by more than `tolerance` (Lark's filter, White 1991)."""
     todo = undominated(vectors).tolist()
     kept: list[int] = []
     for corner in np.eye(vectors.shape[1]):  # the best at each corner is needed; ties go to the largest sum
@@ -151,7 +151,7 @@ def _margin(vector: FloatArray, others: FloatArray) -> tuple[float, FloatArray]:
     total = np.ones((1, states + 1))
     total[0, -1] = 0.0
     bounds = [(0.0, None)] * states + [(None, None)]
-    answer = linprog(cost, above, np.zeros(len(others)), total, [1.0], bounds, method="highs")
+    answer: Any = linprog(cost, above, np.zeros(len(others)), total, [1.0], bounds, method="highs")
     if answer.status != 0:
         return float((vector - others).max()), np.full(states, 1.0 / states)
     return float(-answer.fun), np.asarray(answer.x[:states])

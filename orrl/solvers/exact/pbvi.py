@@ -1,4 +1,4 @@
-"""`pbvi`: point-based value iteration on beliefs that are reached from the start (Pineau, Gordon, Thrun 2003, IJCAI)."""
+"""`pbvi`: point-based value iteration on beliefs reached from the start (Pineau, Gordon, Thrun 2003, IJCAI)."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class Pbvi(Solver):
 
     def _expand(self, model: PomdpArrays, points: list[FloatArray], rng: np.random.Generator) -> bool:
         """From each belief the successor that is farthest (L1) from the set, of one random observation an action."""
-        new = []
+        new: list[FloatArray] = []
         for belief in list(points):
             best, farthest = 1e-3, None
             for action in range(model.shape[1]):

@@ -47,7 +47,7 @@ def blind_policies(model: PomdpArrays, *, over: Callable[[], bool] = lambda: Fal
 def memoryless_policies(
     model: PomdpArrays, q: FloatArray, *, rounds: int = 12, over: Callable[[], bool] = lambda: False
 ) -> list[tuple[FloatArray, list[int], IntArray]]:
-    """Plans that go by the last observation only, with their exact values: far better to begin from than blind ones.
+    """Plans that go by the last observation only, with their exact values: better to begin from than blind ones.
 
     A rule ``k(o)`` gives ``V(s,a) = r(s,a) + g sum_s2 T(s2|s,a) sum_o O(o|s2,a) V(s2,k(o))``, one linear system of S
     unknowns for each observation matrix. The next rule takes the best action where the states are weighted by how often
@@ -61,15 +61,15 @@ def memoryless_policies(
     Returns
     -------
     list of (vectors (N, S), actions, rule (K, O))
-        Each vector goes on, after observation o under matrix k of its action, with vector ``rule[k, o]`` of its own list.
+        Each vector goes on, after observation o under matrix k of its action, with vector ``rule[k, o]`` of its list.
     """
-    states, actions, seen = model.shape
+    states = model.shape[0]
     kinds, g = len(model.laws), model.discount
     if states * kinds > 1_000:
         return []
     weight = np.tile(model.initial, (kinds, 1))
     found, told = [], set()
-    value = q
+    value: Any = q
     for _ in range(rounds):
         rule = np.stack([(law.T * weight[k] @ value).argmax(axis=1) for k, law in enumerate(model.laws)])  # (K, O)
         if rule.tobytes() in told or over():
@@ -94,7 +94,7 @@ def memoryless_policies(
         found.append((np.ascontiguousarray(value[:, kept].T), kept.tolist(), np.searchsorted(kept, rule)))
         begin = np.zeros((kinds, states))
         begin[model.law_of[first]] = model.predict(model.initial, first)
-        weight = np.linalg.solve(system.T, begin.ravel()).reshape(kinds, states)
+        weight = np.asarray(np.linalg.solve(system.T, begin.ravel()).reshape(kinds, states), dtype=np.float64)
         weight = np.maximum(weight, 0.0) + 1e-12
     return found
 
@@ -135,8 +135,9 @@ def fast_informed_bound(
 
     Notes
     -----
-    ``Q(s,a) = r(s,a) + g sum_o max_b sum_s2 T(s2|s,a) O(o|s2,a) Q(s2,b)``; the inner sum is taken once for each distinct
-    pair of transition row and observation matrix. A full sweep H is followed by many cheap ones that keep its choices b.
+    ``Q(s,a) = r(s,a) + g sum_o max_b sum_s2 T(s2|s,a) O(o|s2,a) Q(s2,b)``; the inner sum is taken once for each
+    distinct pair of transition row and observation matrix. A full sweep H is followed by cheap ones that keep
+    its choices b.
     Those may undershoot, so a candidate Q counts only with ``max(HQ - Q) / (1 - g)`` added, which is above the fixed
     point whatever Q is.
     """
@@ -172,7 +173,7 @@ def fast_informed_bound(
 def _follow(block: Any, pick: IntArray, seen: int, actions: int) -> Any:
     """CSR (pairs, S * A) that sums a table ``Q.ravel()`` over the observations, each with its picked action."""
     shape = (len(pick) // seen, block.shape[1] * actions)
-    if sparse.issparse(block):
+    if hasattr(block, "tocoo"):
         entry = block.tocoo()
         return sparse.csr_matrix((entry.data, (entry.row // seen, entry.col * actions + pick[entry.row])), shape=shape)
     column = np.arange(block.shape[1]) * actions

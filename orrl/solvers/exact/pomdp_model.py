@@ -56,7 +56,7 @@ class PomdpArrays:
 
     Notes
     -----
-    In a fishery a row depends on the stock that is left only, so 10 000 rows of a 100-state model are 100 distinct ones;
+    In a fishery a row depends on the stock that is left only: 10 000 rows of a 100-state model are 100 distinct ones;
     this is what makes the bounds of `pomdp_bounds` cheap.
     """
 
@@ -87,8 +87,8 @@ class PomdpArrays:
         if not (table.mask[:, legal]).all():
             s, a = np.argwhere(~table.mask & legal)[0].tolist()
             raise DataError(
-                f"action {_name(table.action_names, a)} is forbidden in state {_name(table.state_names, s)} only: a belief "
-                "cannot tell; allow it everywhere and give it a bad reward there"
+                f"action {_name(table.action_names, a)} is forbidden in state {_name(table.state_names, s)} only: a "
+                "belief cannot tell; allow it everywhere and give it a bad reward there"
             )
         if not legal.all():
             raise DataError(
@@ -99,7 +99,7 @@ class PomdpArrays:
         stacked = sparse.vstack(chains).tocsr()
         stacked.eliminate_zeros()
         stacked.sort_indices()
-        _check_sums(np.asarray(stacked.sum(axis=1)).ravel(), states, table, "transition")
+        _check_sums(np.asarray(stacked.sum(axis=1), dtype=np.float64).ravel(), states, table, "transition")
         first, inverse = _distinct(stacked)
         rows = stacked[first]
         thin = rows.nnz < 0.15 * rows.shape[0] * states
@@ -122,7 +122,7 @@ class PomdpArrays:
     @property
     def shape(self) -> tuple[int, int, int]:
         """S, A, O."""
-        return (*self.reward.shape, self.laws[0].shape[1])  # type: ignore[return-value]
+        return (*self.reward.shape, self.laws[0].shape[1])
 
     def predict(self, belief: FloatArray, action: int) -> FloatArray:
         """Law (S,) of the next state, before it is observed; `belief` (S,) need not sum to one."""
@@ -225,7 +225,7 @@ def _ended(table: TabularMDP) -> TabularMDP:
     chains = []
     for chain in table.transition:
         stay = sparse.lil_matrix(chain)
-        for s in ended:
+        for s in ended.tolist():
             stay[s, :] = 0.0
             stay[s, s] = 1.0
         chains.append(stay.tocsr())
@@ -253,8 +253,9 @@ def _laws(table: TabularMDP) -> tuple[tuple[FloatArray, ...], IntArray]:
     laws: list[FloatArray] = []
     law_of = np.empty(len(table.transition), dtype=np.int64)
     assert table.observation is not None
+    matrix: Any
     for a, matrix in enumerate(table.observation):
-        law = np.ascontiguousarray(matrix.toarray() if sparse.issparse(matrix) else matrix, dtype=np.float64)
+        law = np.ascontiguousarray(matrix.toarray() if hasattr(matrix, "toarray") else matrix, dtype=np.float64)
         law_of[a] = known.setdefault(law.tobytes(), len(laws))
         if law_of[a] == len(laws):
             _check_sums(law.sum(axis=1), len(law), table, "observation", action=a)

@@ -2,7 +2,7 @@
 
 Below, alpha vectors: each is the value of a plan that can be carried out. Above, a sawtooth over belief points and
 corners. A trial walks from the initial belief along the action of the best upper bound and the observation with the most
-gap left, and backs both bounds up on its way home. Both are valid at any moment, so the search may stop anywhere.
+gap left, and backs both bounds up on its way home. Both are valid at any moment: the search may stop anywhere.
 """
 
 from __future__ import annotations
@@ -359,7 +359,7 @@ class Search:
 
 
 class Bins:
-    """Guesses a belief's value from beliefs of a like upper bound and entropy (SARSOP's prediction, section V of the paper)."""
+    """Guesses a belief's value from beliefs of a like upper bound and entropy (SARSOP's prediction)."""
 
     SIDE = 10
 

@@ -1,4 +1,4 @@
-"""Save and restore a running SARSOP search: both bounds, the tree and the counters, so that it goes on as if unbroken."""
+"""Save and restore a running SARSOP search: both bounds, the tree and the counters, so that it goes on unbroken."""
 
 from __future__ import annotations
 

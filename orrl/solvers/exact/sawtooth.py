@@ -1,4 +1,4 @@
-"""Sawtooth upper bound of a POMDP's value: values at the corners and at some beliefs, and a convex combination of them."""
+"""Sawtooth upper bound of a POMDP's value: values at corners and beliefs, and convex combinations of them."""
 
 from __future__ import annotations
 

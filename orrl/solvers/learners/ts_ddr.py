@@ -87,6 +87,9 @@ class TsDdr(Learner):
         are taken as data: no gradient flows through how they depend on the state.
     correction : float
         See `base`.
+    initial : DecisionRule, optional
+        Weights to begin with: those of a rule of the same shape, such as one trained on a simpler network of the same
+        system.
     check, panel : int
         Steps between validations, and validation paths; all stages of the panel are solved, never read from planes.
     threads : int
@@ -119,6 +122,7 @@ class TsDdr(Learner):
     margin: float = 1e-3
     base: TargetPolicy | None = None
     correction: float = 0.1
+    initial: DecisionRule | None = None
     check: int = 100
     panel: int = 32
     threads: int = 1
@@ -192,8 +196,8 @@ class TsDdr(Learner):
 
     def options(self) -> dict[str, Any]:
         """Hyperparameters, for tables and model cards."""
-        shown = {k: v for k, v in self.__dict__.items() if k not in ("log", "checkpoint", "base")}
-        return shown | {"base": None if self.base is None else self.base.name}
+        shown = {k: v for k, v in self.__dict__.items() if k not in ("log", "checkpoint", "base", "initial")}
+        return shown | {k: None if p is None else p.name for k, p in (("base", self.base), ("initial", self.initial))}
 
 
 class _Training:
@@ -258,6 +262,10 @@ class _Training:
             rule = DecisionRule(shape, base=o.base, soft=soft, box=box, device=self.device)
         if o.double:
             rule.net.double()
+        if o.initial is not None:
+            if o.initial.shape != shape:
+                raise DataError(f"the initial rule has the shape {o.initial.shape}, this training {shape}: make them equal")
+            rule.net.load_state_dict(o.initial.net.state_dict())
         openings = np.concatenate([node.openings for node in graph.nodes])
         finite = np.isfinite(low) & np.isfinite(high) & (high > low)
         size = np.maximum(abs(graph.initial_state), 1.0)
