@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .engines import open_stage
-from .errors import DataError, OrrlError
+from .errors import DataError
 from .policy import Policy
+from .stage_targets import TargetSolver
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .budget import Deadline
-    from .stages import StageSolver
 
 __all__ = ["StagePaths", "TargetPolicy", "play"]
 
@@ -45,7 +44,11 @@ class TargetPolicy(Policy):
         view = info["view"]
         node, state, noise = view.kernel.inputs(view.state)
         target = self.targets(node, state, noise)
-        return view.problem(0).shares(state, noise, target)
+        which, share = np.asarray(view.which), np.empty_like(target)
+        for k in np.unique(which).tolist():
+            own = which == k
+            share[own] = view.kernel.problems[k].shares(state[own], noise[own], target[own])
+        return share
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +81,13 @@ def play(
     *,
     seed: int = 0,
     engine: str | None = None,
-    solvers: dict[int, StageSolver] | None = None,
+    solvers: dict[int, TargetSolver] | None = None,
     deadline: Deadline | None = None,
 ) -> StagePaths:
     """Let a policy run P paths side by side, each stage solved for the target it asks for.
 
-    The target is first brought within reach (`HasReach`), where the problem has such a map.
+    The target is first brought within reach (`HasReach`), where the problem has such a map, and then to the nearest
+    one that the stage can take.
 
     Parameters
     ----------
@@ -105,13 +109,13 @@ def play(
     Raises
     ------
     OrrlError
-        Where a stage has no solution, with the conflicting rows.
+        Where a stage has no solution whatever the target, with the conflicting rows.
     """
     graph = problem.stages()
     paths, stages, _ = noise.shape
     if stages > len(graph.nodes):
         raise DataError(f"paths of {stages} stages for a problem of {len(graph.nodes)}: cut them")
-    known: dict[int, StageSolver] = {} if solvers is None else solvers
+    known: dict[int, TargetSolver] = {} if solvers is None else solvers
     reachable = hasattr(problem, "reach")
     n = len(graph.initial_state)
     state = np.full((paths, stages + 1, n), np.nan)
@@ -124,16 +128,13 @@ def play(
             break
         stage = problem.stage(t)
         if id(stage) not in known:
-            known[id(stage)] = open_stage(stage, engine=engine)
+            known[id(stage)] = TargetSolver(stage, engine=engine)
         solver = known[id(stage)]
         target = policy.targets(np.full(paths, t), state[:, t], noise[:, t])
         if reachable:
             target = problem.reach(state[:, t], noise[:, t], problem.shares(state[:, t], noise[:, t], target))
         for p in range(paths):
-            answer = solver.solve(state[p, t], noise[p, t], target=target[p])
-            if answer.status != "optimal":
-                rows = ", ".join(solver.conflict(state[p, t], noise[p, t], target=target[p])) or "not named"
-                raise OrrlError(f"stage {t} of path {p} is {answer.status}; conflicting rows: {rows}")
+            answer, _ = solver.solve(state[p, t], noise[p, t], target[p], place=f"stage {t} of path {p}")
             cost[p, t], state[p, t + 1] = answer.cost, answer.state_out
             if columns is None:
                 columns = np.full((paths, stages, len(answer.columns)), np.nan)

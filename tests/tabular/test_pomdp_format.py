@@ -42,7 +42,8 @@ def dense(matrices):
 
 
 def small(start="", t="T: * \nuniform", o="O: *\nuniform", r="", states="2", extra=""):
-    return f"discount: 0.9\nvalues: reward\nstates: {states}\nactions: a b\nobservations: x y\n{start}\n{t}\n{o}\n{r}\n{extra}"
+    head = f"discount: 0.9\nvalues: reward\nstates: {states}\nactions: a b\n"
+    return head + f"observations: x y\n{start}\n{t}\n{o}\n{r}\n{extra}"
 
 
 def test_tiger():
@@ -122,7 +123,7 @@ def test_rows_are_scaled_when_they_nearly_sum_to_one():
         (small(t="T: a : 0\n0.5 0.5 1"), 8, "'1' follows the row of T"),
         (small(start="start: 0.5 0.2"), 6, "start sums to 0.7"),
         (small(states="x x"), 3, "'x' is named twice"),
-        (small(r="R: a : 0 : 0 : z 1"), 9, "'z' is none of the 2 observations"),
+        (small(r="R: a : 0 : 0 : z 1"), 11, "'z' is none of the 2 observations"),
         ("discount: 1.5\n", 1, "discount is 1.5"),
         ("values: reward\nstates: 2", None, "has no 'actions:'"),
         ("T: a\nidentity\n", 1, "comes before 'states:'"),

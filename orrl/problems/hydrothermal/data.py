@@ -158,6 +158,11 @@ class Hydrothermal(Problem):
             return self.cascade.volume_start
         return self.state.past["volume"][-1]
 
+    @property
+    def state_labels(self) -> tuple[str, ...]:
+        """Names (H,) of the reservoirs, for tables of water values."""
+        return self.cascade.names
+
     # ---- data in and out -----------------------------------------------------------------------------------------
     def content(self) -> dict[str, Any]:
         """Data and options; labels are left out."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,6 +16,7 @@ from ...core.errors import FormatError
 from ...core.textfile import Place, Source, open_source, write_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 __all__ = ["PomdpFile", "read_pomdp", "write_pomdp"]
@@ -178,7 +179,7 @@ class _Reader:
 
     def numbers(self, many: int, what: str) -> FloatArray:
         begin = self.at
-        found = []
+        found: list[float] = []
         while self.at < len(self.words) and len(found) < many and (x := _number(self.words[self.at])) is not None:
             found.append(x)
             self.at += 1
@@ -201,7 +202,7 @@ class _Reader:
         while self.at < len(self.words):
             begin, word = self.at, self.words[self.at]
             self.at += 1
-            if word in ("T", "O", "R", "start") and (missing := [k for k in LISTS if k not in self.names]):
+            if word in ("T", "O", "R", "start") and (missing := [k for k in LISTS if k not in self.names]):  # noqa: SIM102
                 if word != "start" or "states" in missing:
                     raise self.error(f"{word!r} comes before '{missing[0]}:': the lists of names come first", begin)
             if word == "start":
@@ -287,7 +288,9 @@ class _Reader:
             return law / law.sum()
         law = self.numbers(n, "start")
         if (law < 0).any() or abs(law.sum() - 1.0) > TOLERANCE:
-            raise self.error(f"start sums to {law.sum():.6g}: give probabilities of the {n} states that sum to 1", begin)
+            raise self.error(
+                f"start sums to {law.sum():.6g}: give probabilities of the {n} states that sum to 1", begin
+            )
         return _scaled(law)
 
     def _law(self, head: str, columns: str, table: list[Rows], size: tuple[int, int]) -> None:
@@ -360,8 +363,8 @@ class _Reader:
                 s = int(wrong[0])
                 raise FormatError(
                     self.label,
-                    f"row {head}: {self.names['actions'][a]} : {self.names['states'][s]} sums to {sums[s]:.6g} or has a "
-                    f"negative entry: give probabilities of the {columns} that sum to 1",
+                    f"row {head}: {self.names['actions'][a]} : {self.names['states'][s]} sums to {sums[s]:.6g} or has "
+                    f"a negative entry: give probabilities of the {columns} that sum to 1",
                 )
             scale = np.where(np.abs(sums - 1.0) < 1e-12, 1.0, 1.0 / sums)
             result.append(sparse.csr_matrix(sparse.diags(scale) @ rows))

@@ -1,7 +1,7 @@
 """`sarsop`: a POMDP's value between two bounds that meet where optimal play goes (Kurniawati, Hsu, Lee 2008, RSS IV).
 
 Below, alpha vectors: each is the value of a plan that can be carried out. Above, a sawtooth over belief points and
-corners. A trial walks from the initial belief along the action of the best upper bound and the observation with the most
+corners. A trial walks from the initial belief along the action of the best upper bound and the observation with most
 gap left, and backs both bounds up on its way home. Both are valid at any moment: the search may stop anywhere.
 """
 

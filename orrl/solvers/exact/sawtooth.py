@@ -20,8 +20,8 @@ def sawtooth(query, corner, order, count, start, index, inverse, drop, out, best
     """Upper bound of each row of `query` (N, S), which need not sum to one.
 
     ``sum_s q_s c_s + min_j drop_j min_{s in supp j} q_s / b_js`` (Hauskrecht 2000, JAIR 13, section 4.5). Points come
-    in the order of `drop`, the deepest first, so that the search ends when no later one can win; a point is left as soon
-    as its running minimum cannot beat the best one.
+    in the order of `drop`, the deepest first, so that the search ends when no later one can win; a point is left once
+    its running minimum cannot beat the best one.
     """
     hint = -1
     for i in range(query.shape[0]):

@@ -202,6 +202,7 @@ class Sddp(Solver):
         policy = CutPolicy(
             planner.pools,
             states=state_names(planner.stages[0]),
+            labels=getattr(problem, "state_labels", None),
             seen=frozenset({problem.content_hash, source.content_hash}),
             first=problem.objective.stage,
             planner=source if self.backward is not None and self.nonconvex == "targets" else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -19,6 +20,8 @@ from .sddp_planner import explain
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    import pandas as pd
 
     from ...core.stages import StageSolver
 
@@ -45,6 +48,8 @@ class CutPolicy(TargetPolicy):
         Stages that had passed at node 0.
     planner : Problem, optional
         Whose stages decide; by default those of the problem that is played (of its convex form, where it has one).
+    labels : sequence of str, optional
+        The user's own names of the state's entries, for tables.
     """
 
     scope: ClassVar[Literal["any", "instance", "distribution"]] = "instance"
@@ -58,9 +63,10 @@ class CutPolicy(TargetPolicy):
         seen: frozenset[str] = frozenset(),
         first: int = 0,
         planner: Any = None,
+        labels: Sequence[str] | None = None,
     ) -> None:
         self.pools, self.states, self.seen, self.first = list(pools), tuple(states), seen, first
-        self.planner = planner
+        self.planner, self.labels = planner, tuple(states if labels is None else labels)
         self._shift = 0
         self._source: Any = None
         self._models: dict[int, StageSolver] = {}
@@ -130,6 +136,34 @@ class CutPolicy(TargetPolicy):
             return np.zeros(len(self.states))
         return -pool.slope(np.asarray(state, np.float64))
 
+    def water_values(self, volumes: Any, week: int) -> pd.DataFrame:
+        """`prices` as a table, in the words of those who plan with reservoirs.
+
+        Parameters
+        ----------
+        volumes : (n,) or mapping of label to number
+            What each reservoir holds at the end of the week.
+        week : int
+            The stage, from 0.
+
+        Returns
+        -------
+        DataFrame
+            One row a reservoir: ``volume``, and ``water_value``, money per unit of it.
+        """
+        import pandas as pd
+
+        if isinstance(volumes, Mapping):
+            if missing := set(self.labels) ^ set(volumes):
+                raise DataError(f"volumes: {sorted(missing)[0]!r} is not in both; the state is {', '.join(self.labels)}")
+            volumes = [volumes[name] for name in self.labels]
+        given = np.asarray(volumes, np.float64)
+        if given.shape != (len(self.labels),):
+            raise DataError(f"volumes have shape {given.shape}: give {len(self.labels)}, {', '.join(self.labels)}")
+        frame = pd.DataFrame({"volume": given, "water_value": self.prices(given, week)}, index=list(self.labels))
+        frame.index.name = "reservoir"
+        return frame
+
     def add_cost_to_go(self, model: Any, state: Sequence[Any], node: int) -> Any:
         """Add the cuts after `node` to a Pyomo model.
 
@@ -191,6 +225,7 @@ class CutPolicy(TargetPolicy):
         header = {
             "type": f"{type(self).__module__}:{type(self).__qualname__}",
             "states": list(self.states),
+            "labels": list(self.labels),
             "seen": sorted(self.seen),
             "first": self.first,
             "planner": None if self.planner is None else dump_object(self.planner),
@@ -206,6 +241,7 @@ class CutPolicy(TargetPolicy):
         return cls(
             unpack(header["pools"], arrays),
             states=header["states"],
+            labels=header["labels"],
             seen=frozenset(header["seen"]),
             first=header["first"],
             planner=planner,

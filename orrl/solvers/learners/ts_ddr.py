@@ -264,7 +264,7 @@ class _Training:
             rule.net.double()
         if o.initial is not None:
             if o.initial.shape != shape:
-                raise DataError(f"the initial rule has the shape {o.initial.shape}, this training {shape}: make them equal")
+                raise DataError(f"the initial rule has the shape {o.initial.shape}, this training has {shape}")
             rule.net.load_state_dict(o.initial.net.state_dict())
         openings = np.concatenate([node.openings for node in graph.nodes])
         finite = np.isfinite(low) & np.isfinite(high) & (high > low)

@@ -1,0 +1,124 @@
+"""The shelf of fisheries: the published settings by name. The functions here are hooks that `orrl.catalogue` calls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ...core.errors import UnknownNameError
+from .data import Fishery
+from .growth import GordonSchaefer, Ricker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+__all__ = ["EXTENSIONS", "FORMATS", "best_known", "instance", "listing", "members", "names"]
+
+EXTENSIONS: tuple[str, ...] = ()
+FORMATS: tuple[str, ...] = ()
+
+
+def paper_a(*, sigma_g: float = 0.15, sigma_m: float = 0.1, **options: Any) -> Fishery:
+    """Simulation study of paper A: logistic growth, r = 0.75, K = 1, 100 points on [0, 2], discount 0.95."""
+    own: dict[str, Any] = {
+        "growth": GordonSchaefer(r=0.75, K=1.0),
+        "name": f"paper-a(sigma_g={sigma_g:g}, sigma_m={sigma_m:g})",
+    }
+    if options.get("start") == "paper":
+        own["steps"] = 99
+    return Fishery(**{**own, "sigma_g": sigma_g, "sigma_m": sigma_m, **options})
+
+
+def hake(*, sigma_m: float = 0.1, **options: Any) -> Fishery:
+    """Argentine hake, fitted by the authors of paper A (its appendix B): 150 points on [0, 4] times the largest SSB."""
+    growth = GordonSchaefer(r=1.03792737666413, K=1.19769336290293)
+    own: dict[str, Any] = {"growth": growth, "sigma_g": 0.112166155921892, "name": f"hake(sigma_m={sigma_m:g})"}
+    own |= {"scale": 481_050.0, "unit": "t"}  # largest SSB, from the rounding of the published series
+    return Fishery(**{**own, "sigma_m": sigma_m, **HISTORICAL, **options})
+
+
+def plaice(*, sigma_m: float = 0.1, **options: Any) -> Fishery:
+    """European plaice, fitted by the authors of paper A (its appendix B)."""
+    growth = GordonSchaefer(r=0.906428824658731, K=1.77744241845356)
+    own: dict[str, Any] = {"growth": growth, "sigma_g": 0.127377430511115, "name": f"plaice(sigma_m={sigma_m:g})"}
+    own |= {"scale": 460_708.0, "unit": "t"}
+    return Fishery(**{**own, "sigma_m": sigma_m, **HISTORICAL, **options})
+
+
+def bluefin(*, sigma_m: float = 0.1, **options: Any) -> Fishery:
+    """Southern bluefin tuna, Ricker growth fitted to 1952-2009 (package pomdpplus), discount 0.99; lognormal noise."""
+    growth = Ricker(r=0.05699246, K=0.9903371)
+    own: dict[str, Any] = {"growth": growth, "sigma_g": 0.01720091, "discount": 0.99, "noise": "lognormal", "top": 1.5}
+    own |= {"n": 151, "steps": 300, "rule": "cell", "name": f"bluefin(sigma_m={sigma_m:g})"}
+    return Fishery(**{**own, "sigma_m": sigma_m, **options})
+
+
+def survey(*, cost: float = 0.01, **options: Any) -> Fishery:
+    """Information is an action: a poor survey (sigma_m 0.5) for nothing, or a good one (0.05) for `cost` a year."""
+    own: dict[str, Any] = {
+        "growth": GordonSchaefer(r=0.75, K=1.0),
+        "sigma_g": 0.15,
+        "n": 50,
+        "name": f"survey(cost={cost:g})",
+    }
+    return Fishery(**{**own, "efforts": ((0.5, 0.0), (0.05, cost)), **options})
+
+
+HISTORICAL: dict[str, Any] = {"order": "recruit-harvest", "n": 150, "top": 4.0}
+PRESETS: dict[str, Callable[..., Fishery]] = {
+    "paper-a": paper_a, "hake": hake, "plaice": plaice, "bluefin": bluefin, "survey": survey,
+}  # fmt: skip
+NOISES = [(g, m) for m in (0.0, 0.1, 0.15) for g in (0.02, 0.1, 0.15)]
+
+
+def names() -> list[str]:
+    """Names of all fisheries."""
+    return list(PRESETS)
+
+
+def members(name: str) -> tuple[str, ...]:
+    """Fisheries of a set: "historical" or "all"."""
+    sets = {"historical": ("hake", "plaice", "bluefin"), "all": tuple(PRESETS)}
+    if name not in sets:
+        hint = f"(fishery/{name} is one instance: use load)" if name in PRESETS else ""
+        raise UnknownNameError("fishery set", name, [] if hint else sets, hint)
+    return sets[name]
+
+
+def instance(name: str, /, *, roots: Iterable[Path] = (), **options: Any) -> Fishery:
+    """A fishery by name; options are those of the preset (sigma_g, sigma_m, ...) and of `Fishery`.
+
+    Raises
+    ------
+    UnknownNameError
+        Suggesting the nearest names.
+    """
+    if name not in PRESETS:
+        raise UnknownNameError("fishery instance", name, PRESETS)
+    return PRESETS[name](**options)
+
+
+def best_known(problem: Fishery) -> None:
+    """Published values are means of 100 episodes: none is a best known value."""
+    return
+
+
+def listing() -> list[dict[str, Any]]:
+    """One row per fishery for ``orrl list``."""
+    rows = []
+    for name, make in PRESETS.items():
+        p = make()
+        rows.append(
+            {
+                "name": f"fishery/{name}",
+                "family": "fishery",
+                "set": "historical" if p.order == "recruit-harvest" or name == "bluefin" else "",
+                "size": f"{p.n} stocks {p.n_quotas or p.n} quotas"
+                + (f" {len(p.efforts)} efforts" if p.efforts else ""),
+                "variant": f"{p.growth.family}, {p.noise} noise",
+                "best known": "",
+                "split": "test",
+                "data": "shipped",
+            }
+        )
+    return rows
