@@ -23,6 +23,7 @@ from orrl.problems.fishery.rules import (
     Tac,
 )
 from orrl.problems.fishery.tuning import tune
+from orrl.solvers.exact.alpha import AlphaPolicy
 
 matplotlib.use("agg")
 REPLICATES = 2000
@@ -98,6 +99,26 @@ def test_without_survey_error_filtering_changes_nothing(played):
         played[0.0, "constant-escapement"][:200], played[0.0, "constant-escapement-filtered"], strict=False
     ):
         np.testing.assert_array_equal(a.actions, b.actions)
+
+
+@pytest.mark.parametrize(("sigma_m", "npv", "biomass", "extinct"), [(0.1, 2.47, 0.55, 0.20), (0.15, 2.37, 0.54, 0.25)])
+def test_the_authors_alpha_vectors_earn_what_they_say(data_root, sigma_m, npv, biomass, extinct):
+    """APPL's vectors: their value at the uniform belief is earned from there; and the paper's own protocol."""
+    uniform = instance("paper-a", sigma_m=sigma_m)
+    file = data_root("fishery") / "appl_policies" / f"gs_sg0.15_sm{sigma_m:g}.policyx"
+    vectors = AlphaPolicy.read_policyx(file, uniform)
+    worlds = [uniform.scenario(s) for s in spawn_seeds(1, 1000, "appl")]
+    value = np.array([e.value for e in rollout(uniform, OnBelief(vectors), worlds)])
+    assert abs(value.mean() - vectors.value(uniform.belief)) <= 4 * value.std() / 1000**0.5 + 0.02  # a gap is left
+    few = rollout(uniform, vectors, worlds[:20])
+    np.testing.assert_allclose([e.value for e in few], value[:20])  # the solver's own belief is the fishery's
+    paper = instance("paper-a", sigma_m=sigma_m, start="paper")
+    episodes = rollout(paper, OnBelief(vectors), [paper.scenario(s) for s in spawn_seeds(7, REPLICATES, "replication")])
+    value = 0.95 * np.array([e.value for e in episodes])
+    stock = np.array([e.final.stock for e in episodes])
+    assert abs(value.mean() - npv) <= 4 * np.hypot(value.std() / REPLICATES**0.5, 0.026) + 0.005
+    assert abs(stock[:, 50:].mean() - biomass) < 0.04
+    assert abs((stock[:, -1] <= 0).mean() - extinct) <= 4 * np.sqrt(2 * extinct * (1 - extinct) / REPLICATES) + 0.005
 
 
 def test_rules_by_hand():

@@ -11,7 +11,8 @@ from ...core.envs import KernelEnv, KernelVectorEnv
 
 if TYPE_CHECKING:
     from .data import Fishery
-    from .kernel import FisheryKernel, Stocks
+    from .kernel import FisheryKernel
+    from .stocks import Stocks
 
 __all__ = ["FisheryEnv", "FisheryVectorEnv"]
 

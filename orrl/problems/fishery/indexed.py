@@ -15,8 +15,8 @@ from ...core.agents import IndexedKernel
 from ...core.errors import DataError
 from ...core.jit import Source
 from .belief import prior
-from .kernel import start_law
 from .steps import cumulated, guides
+from .stocks import start_law
 
 if TYPE_CHECKING:
     from .data import Fishery, FisheryState

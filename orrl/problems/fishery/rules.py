@@ -135,7 +135,10 @@ class Tac(HarvestRule):
 
 
 class ConstantEscapement(HarvestRule):
-    """All above an escapement, S* by default (Reed 1979: optimal without survey error)."""
+    """All above an escapement, S* by default (Reed 1979: optimal without survey error).
+
+    Where growth comes before the catch, the escapement is still taken off the survey, as the authors of paper A do.
+    """
 
     name = "constant-escapement"
     box = {"escapement": ("K", 0.05, 1.5)}  # noqa: RUF012
