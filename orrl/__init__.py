@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Budget": "orrl.core.budget",
+    "Fishery": "orrl.problems.fishery.data",
     "Hydrothermal": "orrl.problems.hydrothermal.data",
     "Interruptions": "orrl.problems.jobshop.interruptions",
     "JobShop": "orrl.problems.jobshop.data",
@@ -34,6 +35,7 @@ _HOME = {
 
 __all__ = [
     "Budget",
+    "Fishery",
     "Hydrothermal",
     "Interruptions",
     "JobShop",
@@ -66,6 +68,7 @@ if TYPE_CHECKING:
     from .planning.demonstrations import demonstrations
     from .planning.rolling import rolling_horizon
     from .planning.simulate import simulate
+    from .problems.fishery.data import Fishery
     from .problems.hydrothermal.data import Hydrothermal
     from .problems.jobshop.data import JobShop
     from .problems.jobshop.interruptions import Interruptions

@@ -19,6 +19,7 @@ Kind = Literal["problem", "solver", "learner"]
 
 OWN: dict[Kind, dict[str, str]] = {
     "problem": {
+        "fishery": "orrl.problems.fishery:Fishery",
         "hydrothermal": "orrl.problems.hydrothermal:Hydrothermal",
         "jobshop": "orrl.problems.jobshop:JobShop",
         "uav": "orrl.problems.uav:UavOffloading",
@@ -26,16 +27,22 @@ OWN: dict[Kind, dict[str, str]] = {
     "solver": {
         "best-of-n": "orrl.solvers.search.best_of_n:BestOfN",
         "best-response": "orrl.solvers.search.best_response:BestResponse",
+        "blind": "orrl.solvers.exact.blind:Blind",
         "cp-sat": "orrl.solvers.exact.cp_sat:CpSat",
+        "fib": "orrl.solvers.exact.fib:Fib",
+        "incremental-pruning": "orrl.solvers.exact.incremental_pruning:IncrementalPruning",
         "iterated-greedy": "orrl.solvers.search.iterated_greedy:IteratedGreedy",
         "joint-dp": "orrl.solvers.exact.joint_dp:JointDp",
         "lagrangian": "orrl.solvers.exact.lagrangian:Lagrangian",
         "milp": "orrl.solvers.exact.milp:Milp",
         "pair-dp": "orrl.solvers.search.pair_dp:PairDp",
+        "pbvi": "orrl.solvers.exact.pbvi:Pbvi",
         "pso": "orrl.solvers.search.pso:Pso",
+        "qmdp": "orrl.solvers.exact.qmdp:Qmdp",
         "rolling-cp-sat": "orrl.solvers.search.rolling:RollingCpSat",
         "rolling-deterministic": "orrl.solvers.search.rolling_deterministic:RollingDeterministic",
         "rollout": "orrl.solvers.search.mc_rollout:MonteCarloRollout",
+        "sarsop": "orrl.solvers.exact.sarsop:Sarsop",
         "scenario-tree": "orrl.solvers.exact.scenario_tree:ScenarioTree",
         "sddp": "orrl.solvers.exact.sddp:Sddp",
         "wait-and-see": "orrl.solvers.exact.wait_and_see:WaitAndSee",
