@@ -40,6 +40,7 @@ class WaitAndSee(Solver):
     (Operations Research 58(4), 2010) without a penalty. With ``scenario=`` one path is solved and its optimum proved.
 
     One persistent model serves all paths: linear stages are solved again warm, by right-hand sides alone.
+    ``meta["path_costs"]`` has the cost of each stage of each path.
 
     Parameters
     ----------
@@ -49,8 +50,6 @@ class WaitAndSee(Solver):
         Seed of the world.
     paths : sequence of Scenario, optional
         These paths instead, for a paired comparison.
-    window : int, optional
-        Also give the cost of the first stages of each path (which bounds nothing).
     solver_options : dict
         Of HiGHS or Clarabel, by their own names.
     """
@@ -58,7 +57,6 @@ class WaitAndSee(Solver):
     scenarios: int = 100
     scenario_seed: int = 0
     paths: Sequence[Any] | None = field(default=None, repr=False)
-    window: int | None = None
     solver_options: Mapping[str, Any] = field(default_factory=dict)
 
     name: ClassVar[str] = "wait-and-see"
@@ -68,7 +66,7 @@ class WaitAndSee(Solver):
     def options(self) -> dict[str, Any]:
         """The paths are counted, not listed."""
         given = None if self.paths is None else len(self.paths)
-        own = {"scenarios": self.scenarios, "scenario_seed": self.scenario_seed, "paths": given, "window": self.window}
+        own = {"scenarios": self.scenarios, "scenario_seed": self.scenario_seed, "paths": given}
         return {**own, "solver_options": dict(self.solver_options)}
 
     def supports(self, problem: Any) -> Support:
@@ -115,10 +113,8 @@ class WaitAndSee(Solver):
         mean, interval = estimate(np.array(values))
         meta: dict[str, Any] = {
             "paths": len(values), "mean": mean, "interval": interval, "values": values,
-            "inexact": inexact, "stage_costs": np.mean(costs, axis=0).tolist(),
+            "inexact": inexact, "path_costs": [cost.tolist() for cost in costs],
         }  # fmt: skip
-        if self.window is not None:
-            meta["window_costs"] = [float(cost[: self.window].sum()) for cost in costs]
         text = f"{len(values)} of {len(noises)} paths under perfect information"
         if inexact:
             text += f", {inexact} of them at reduced accuracy"
