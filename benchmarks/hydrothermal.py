@@ -1,9 +1,9 @@
 """Hydrothermal dispatch on the Bolivian system: exact, learnt and simple policies on the same published paths.
 
-``python benchmarks/hydrothermal.py`` makes every row of the DC table and prints it; ``--network ac`` the AC table, whose
-rows cost up to 24 core-minutes each for 500 paths, so name them one by one: ``--network ac --row myopic``. Policies and
-the cost of every stage of every path are kept in ``--store`` as they come: a killed run goes on where it was, and the
-table is printed from what is there (``--row`` with nothing behind it only prints).
+``python benchmarks/hydrothermal.py`` makes every row of the DC table and prints it; ``--network ac`` the AC table,
+whose rows cost up to 24 core-minutes each for 500 paths, so name them one by one: ``--network ac --row myopic``.
+Policies and the cost of every stage of every path are kept in ``--store`` as they come: a killed run goes on where it
+was, and the table is printed from what is there (``--row`` with nothing behind it only prints).
 
 ``--part sddp cobre`` prints the bounds of SDDP after 20 iterations, its gap on fresh paths, and its speed beside cobre.
 Nothing is trained or tuned on the paths of the table.

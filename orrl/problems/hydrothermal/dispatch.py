@@ -50,7 +50,7 @@ class Dispatch:
         import pandas as pd
 
         labels = names or {}
-        parts = {}
+        parts: dict[tuple[str, str], FloatArray] = {}
         for family, values in self.families.items():
             own = labels.get(family, tuple(str(i) for i in range(values.shape[1])))
             parts |= {(family, name): values[:, i] for i, name in enumerate(own)}

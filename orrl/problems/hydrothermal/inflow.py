@@ -93,7 +93,7 @@ def protocol_openings() -> IntArray:
         Where they differ.
     """
     count = PROTOCOL_STAGES * PROTOCOL_PATHS
-    state, numbers = 2 * PROTOCOL_SEED + 1, []
+    state, numbers = 2 * PROTOCOL_SEED + 1, list[int]()
     while len(numbers) < count:
         state = state * 0x45A31EFC5A35D971261FD0407A968ADD % 2**128
         if (u := state >> 64 & 15) < PROTOCOL_OPENINGS:

@@ -84,7 +84,8 @@ def _direct(problem: Hydrothermal, t: int, now: dict[str, list[float]], judge: J
         place, rating = f"stage {t}, {_branch(problem, i)}", float(grid.rating[i])
         judge.within(f"{place}: flow", now["flow"][i], -rating, rating, "per unit")
         if problem.network == "dcll":
-            judge.within(f"{place}: loss", now["loss"][i], _least_loss(problem, t, i, now["flow"][i]), math.inf, "per unit")
+            least = _least_loss(problem, t, i, now["flow"][i])
+            judge.within(f"{place}: loss", now["loss"][i], least, math.inf, "per unit")
         if problem.network != "transport":
             apart = now["angle"][grid.branch_from[i]] - now["angle"][grid.branch_to[i]]
             susceptance = (1.0 / complex(grid.resistance[i], grid.reactance[i])).imag

@@ -155,7 +155,7 @@ class CutPolicy(TargetPolicy):
 
         if isinstance(volumes, Mapping):
             if missing := set(self.labels) ^ set(volumes):
-                raise DataError(f"volumes: {sorted(missing)[0]!r} is not in both; the state is {', '.join(self.labels)}")
+                raise DataError(f"volumes: {sorted(missing)[0]!r} is on one side only; give {', '.join(self.labels)}")
             volumes = [volumes[name] for name in self.labels]
         given = np.asarray(volumes, np.float64)
         if given.shape != (len(self.labels),):
