@@ -173,12 +173,9 @@ def run_cell(task: Task) -> Outcome:
     from ..versions import cpu_model
 
     try:
-        solver = _fresh(task.solver)
         world = None if task.scenario_seed is None else task.problem.scenario(task.scenario_seed)
-        result = solver.solve(
-            task.problem, time_limit=task.time_limit, threads=task.threads, seed=task.seed, scenario=world
-        )
-        if world is not None and result.solution is None and result.policy is not None and not solver.clairvoyant:
+        solver, result = _solved(task, world)
+        if _plans(solver, result) and world is not None:
             result = _played(task, solver, result, world)
         text, note = _text(result)
         message = "; ".join(part for part in (result.message, note) if part)
@@ -188,6 +185,33 @@ def run_cell(task: Task) -> Outcome:
     except Exception as error:
         where = "".join(traceback.format_exception(error)[-6:])
         return Outcome("error", "failure", f"{type(error).__name__}: {error}", None, cpu_model(), time.time(), where)
+
+
+_PLANNED: dict[str, tuple[Solver, Result]] = {}
+KEPT = 4  # plans that a worker keeps: cells of one method, instance and seed come one after the other
+
+
+def _solved(task: Task, world: Any) -> tuple[Solver, Result]:
+    """Solve; a policy that was planned without knowing the scenario serves all scenarios of its instance and seed."""
+    given = task.problem.content_hash, task.seed, task.time_limit, task.threads
+    shared = world is not None and not isinstance(task.solver, PolicySolver)
+    key = fingerprint((task.solver, given)) if shared else ""
+    if key in _PLANNED:
+        return _PLANNED[key]
+    solver = _fresh(task.solver)
+    result = solver.solve(
+        task.problem, time_limit=task.time_limit, threads=task.threads, seed=task.seed, scenario=world
+    )
+    if shared and _plans(solver, result):
+        while len(_PLANNED) >= KEPT:
+            _PLANNED.pop(next(iter(_PLANNED)))
+        _PLANNED[key] = solver, result
+    return solver, result
+
+
+def _plans(solver: Solver, result: Result) -> bool:
+    """Whether the method answered with a policy that has yet to be played."""
+    return result.solution is None and result.policy is not None and not solver.clairvoyant
 
 
 def _played(task: Task, solver: Solver, planned: Result, world: Any) -> Result:

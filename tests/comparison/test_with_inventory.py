@@ -1,5 +1,7 @@
 """A stochastic, discounted, maximising problem through the whole comparison: the order of what is known is kept."""
 
+from typing import Any
+
 import pytest
 from inventory import Inventory
 from inventory.backward_dp import BackwardDP
@@ -33,3 +35,19 @@ def test_the_order_is_random_rule_optimum_foresight(table: Comparison) -> None:
     assert gap["milp"] < gap["backward-dp"] < min(gap[rules]) < gap["random"]
     found = table.headroom()
     assert found["random"][1] == gap["random"] and found["best rule"][1] == min(gap[rules])
+
+
+def test_a_plan_made_without_the_scenario_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    plan = BackwardDP._solve
+
+    def counted(self: BackwardDP, problem: Inventory, run: Any) -> Any:
+        made.append((problem.name, run.seed))
+        return plan(self, problem, run)
+
+    monkeypatch.setattr(BackwardDP, "_solve", counted)
+    shelves = [Inventory.generate(seed=i) for i in (5, 6)]
+    frame = compare(shelves, [BackwardDP()], scenarios=7, seeds=2).to_frame()
+    assert len(frame) == 2 * 2 * 7 and frame["answered"].all()
+    assert len(made) == len(set(made)) == 2 * 2
+    assert frame["objective"].nunique() > 2 * 2  # played on every scenario

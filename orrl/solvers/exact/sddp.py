@@ -139,7 +139,7 @@ class Sddp(Solver):
         """Plain values, for tables and stores."""
         told = super().options()
         told["risk"] = self.risk if isinstance(self.risk, str) else repr(self.risk)
-        told["backward"] = None if self.backward is None else self.backward.name
+        told["backward"] = None if (b := self.backward) is None else f"{b.name} {b.content_hash[:12]}"
         told["stopping"] = None if self.stopping is None else repr(self.stopping)
         told["checkpoint"] = None if self.checkpoint is None else str(self.checkpoint)
         return told
