@@ -1,4 +1,4 @@
-# make demo    solve, step and compare; writes demo-report.html      make venv   everything for development in .venv
+# make demo    solve, step and compare; writes two reports          make venv   everything for development in .venv
 # make test    the tests that CI runs      make test-slow   the rest  make lint   ruff and mypy
 # make bench   the numbers of the README   make clean
 
@@ -53,5 +53,5 @@ bench: $(VENV)/.orrl-test
 	$(BIN)/python benchmarks/uav.py
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis demo-report.html
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis demo-report.html demo-report-dispatch.html
 	find orrl tests -name __pycache__ -prune -exec rm -rf {} +

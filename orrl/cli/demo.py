@@ -1,4 +1,4 @@
-"""``orrl demo``: the main job on real instances, in one table and one report."""
+"""``orrl demo``: the main job, exact solvers beside policies, in two tables and two reports."""
 
 from __future__ import annotations
 
@@ -33,6 +33,9 @@ METHODS: tuple[Any, ...] = (
     "random",
 )
 LIMIT = 6.0
+# A cascade of orrl's own: perfect information, cuts, re-planning, and rules.
+SDDP = ("sddp", {"iterations": 20, "scenarios": 20})
+DISPATCH: tuple[Any, ...] = ("wait-and-see", SDDP, "rolling-deterministic", "myopic")
 
 
 def demo(
@@ -42,10 +45,10 @@ def demo(
     store: Annotated[Path | None, typer.Option(help="SQLite file; a killed demo resumes.")] = None,
     json: Json = False,
 ) -> None:
-    """Compare methods on real job shops.
+    """Compare methods on real job shops and on a cascade of reservoirs.
 
-    Exact methods, search and rules on OR-Library instances, with and without buffers: one table, and a report with
-    Gantt charts.
+    Exact methods, search and rules on OR-Library instances, with and without buffers, and a year of hydrothermal
+    dispatch under uncertain inflow: a table for each, a report with Gantt charts, and one with the volumes.
     """
     import orrl
     from orrl.comparison import compare
@@ -64,7 +67,14 @@ def demo(
     path = table.report(out, title="Job shops: proved, searched and dispatched", figures=_charts(table, shops))
     show(table, json)
     note(f"report with Gantt charts: {path}")
-    if not table.to_frame()["answered"].any():
+    year = _year(4 if small else 10, store and store.with_name(f"{store.stem}-dispatch{store.suffix}"))
+    path = year.report(
+        out.with_name(f"{out.stem}-dispatch{out.suffix}"), title="Hydrothermal dispatch: foreseen, planned and myopic",
+        figures=_volumes(),
+    )  # fmt: skip
+    show(year, json)
+    note(f"report with the volumes: {path}")
+    if not (table.to_frame()["answered"].any() and year.to_frame()["answered"].any()):
         raise typer.Exit(1)
 
 
@@ -74,6 +84,40 @@ def _shops(names: tuple[str, ...]) -> list[JobShop]:
     kinds: tuple[dict[str, str], ...] = ({}, {"storage": "blocking"})
     loaded = [orrl.load(f"jobshop/{name}", **kind) for kind in kinds for name in names]
     return [shop for shop in loaded if isinstance(shop, orrl.JobShop)]
+
+
+def _year(scenarios: int, store: Path | None) -> Comparison:
+    """A year of weeks on the same inflow paths for all methods."""
+    import orrl
+    from orrl.comparison import compare
+
+    note(f"{len(DISPATCH)} methods on {scenarios} inflow paths of hydrothermal/valley")
+    return compare(
+        orrl.load("hydrothermal/valley"), DISPATCH, scenarios=scenarios, n_jobs=-1, reference=None, store=store,
+        progress=terminal(),
+    )  # fmt: skip
+
+
+def _volumes() -> list[tuple[str, Any]]:
+    """Stored water and generation of the myopic rule and of one that keeps half, on twenty paths."""
+    from matplotlib.figure import Figure
+
+    import orrl
+    from orrl.core import rollout
+    from orrl.problems.hydrothermal.plot import generation_stack, volume_fan
+
+    valley: Any = orrl.load("hydrothermal/valley")
+    paths = [valley.scenario(seed) for seed in range(20)]
+    plan = orrl.solve(valley, "sddp", iterations=20, scenarios=0, threads=1).policy
+    charts = []
+    for name, policy in (("sddp", plan), ("myopic", valley.rules()["myopic"])):
+        done = [valley.solution(episode) for episode in rollout(valley, policy, paths)]
+        figure = Figure(figsize=(11, 3.4), layout="constrained")
+        left, right = figure.subplots(1, 2)
+        volume_fan(valley, done, ax=left)
+        generation_stack(valley, done, ax=right)
+        charts.append((f"{valley.name} by {name}, 20 paths", figure))
+    return charts
 
 
 def _charts(table: Comparison, shops: list[JobShop]) -> list[tuple[str, Any]]:

@@ -266,6 +266,7 @@ def test_warmup() -> None:
 
 def test_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("orrl.cli.demo.METHODS", ("cp-sat", "mwkr", "random"))
+    monkeypatch.setattr("orrl.cli.demo.DISPATCH", ("wait-and-see", "myopic"))
     monkeypatch.setattr("orrl.cli.demo._shops", lambda names, every=demo._shops: every(("ft06",)))
     out = tmp_path / "demo.html"
     text = orrl("demo", "--small", "--time-limit", "20", "--out", str(out))
@@ -274,6 +275,10 @@ def test_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert page.count('<figure class="wide">') == 1 + 4  # with and without buffers, by two methods
     assert "ft06 (JSP) by cp-sat: 55 (proved optimal)" in page
     assert "ft06 (BWS) by cp-sat: 63 (proved optimal)" in page
+    assert "2 methods on 1 instance" in text
+    page = out.with_name("demo-dispatch.html").read_text(encoding="utf-8")
+    assert page.count('<figure class="wide">') == 2
+    assert "valley by sddp, 20 paths" in page
 
 
 @pytest.mark.slow
