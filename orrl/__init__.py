@@ -15,6 +15,7 @@ _HOME = {
     "Interruptions": "orrl.problems.jobshop.interruptions",
     "JobShop": "orrl.problems.jobshop.data",
     "Schedule": "orrl.problems.jobshop.schedule",
+    "TabularPOMDP": "orrl.problems.tabular.data",
     "UavOffloading": "orrl.problems.uav.data",
     "as_policy": "orrl.methods",
     "check_problem": "orrl.check",
@@ -40,6 +41,7 @@ __all__ = [
     "Interruptions",
     "JobShop",
     "Schedule",
+    "TabularPOMDP",
     "UavOffloading",
     "__version__",
     "as_policy",
@@ -73,6 +75,7 @@ if TYPE_CHECKING:
     from .problems.jobshop.data import JobShop
     from .problems.jobshop.interruptions import Interruptions
     from .problems.jobshop.schedule import Schedule
+    from .problems.tabular.data import TabularPOMDP
     from .problems.uav.data import UavOffloading
     from .versions import show_versions
 

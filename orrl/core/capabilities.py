@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from .agents import AgentGraph, AgentRelaxation, IndexedKernel
     from .budget import Deadline
@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from .stages import Stage, StageGraph
 
 __all__ = [
+    "Drawdown",
     "GraphSpec",
     "HasAgentSubproblems",
+    "HasDrawdown",
     "HasGraph",
     "HasIndexedKernel",
     "HasKernel",
@@ -37,11 +39,13 @@ __all__ = [
     "HasScenarios",
     "HasStages",
     "HasTabular",
+    "HasTunable",
     "Kernel",
     "LocalSearch",
     "PostDecision",
     "Scenario",
     "TabularMDP",
+    "Tunable",
 ]
 
 FloatArray = npt.NDArray[np.float64]
@@ -372,6 +376,94 @@ class HasPostDecision(Protocol):
 
     def post_decision(self) -> PostDecision:
         """Arrays from the state that the problem starts from."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Drawdown:
+    """Continuous stocks that decisions draw down; what is left is the post-decision state.
+
+    ``V_t(x) = max over s <= x of price @ (x - s) + discount * E V_t+1(next(s, t, e))``, where only the first H of the d
+    stocks can be drawn down. The process ends where a stock falls to its floor.
+
+    Parameters
+    ----------
+    axes : callable
+        Grids of the d stocks, increasing, for numbers of points (d,) or None for the problem's own choice. Each begins
+        at 0, which stands for a stock that is lost, and goes on at the floor where that is positive.
+    price : (H,)
+        What a unit drawn down earns.
+    law : callable
+        ``law(left (N, d), t, shocks (Q,)) -> (N, d, Q)``: the next value of each stock at standard normal shocks, which
+        are independent between stocks.
+    floor : (d,)
+        At or below it a stock is lost.
+    ending : callable
+        ``ending(t)``: reward of the end, where step t brings it.
+    discount : float
+        Factor a step.
+    stage, horizon : int, int or None
+        Step that the problem starts from, and number of steps; no end where None.
+    constant_from : int or None
+        Step from which on the law does not change; None where it always may.
+    read : callable
+        ``read(kernel, state) -> (stocks (B, d), steps that have passed (B,))``.
+    write : callable
+        ``write(kernel, state, left (B, H)) -> actions`` that leave these stocks.
+    """
+
+    axes: Callable[[Sequence[int] | None], tuple[FloatArray, ...]]
+    price: FloatArray
+    law: Callable[[FloatArray, int, FloatArray], FloatArray]
+    floor: FloatArray
+    ending: Callable[[int], float]
+    discount: float
+    stage: int
+    horizon: int | None
+    constant_from: int | None
+    read: Callable[[Any, Any], tuple[FloatArray, npt.NDArray[np.int64]]]
+    write: Callable[[Any, Any, FloatArray], npt.NDArray[Any]]
+
+
+@runtime_checkable
+class HasDrawdown(Protocol):
+    """Few continuous stocks, drawn down at a constant price a unit; the continuous sibling of `HasPostDecision`."""
+
+    def drawdown(self) -> Drawdown:
+        """The law of the stocks and the bridge to the kernel."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tunable:
+    """A rule with numbers to tune.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Parameters.
+    low, high, start : (P,)
+        Their box, and the rule as it comes.
+    make : callable
+        Policy of parameters (P,), or where `batched` of (B, P), one setting a row.
+    batched : bool
+        Whether one policy can play many settings side by side.
+    """
+
+    names: tuple[str, ...]
+    low: FloatArray
+    high: FloatArray
+    start: FloatArray
+    make: Callable[[FloatArray], Policy]
+    batched: bool = False
+
+
+@runtime_checkable
+class HasTunable(Protocol):
+    """Rules of the problem whose parameters can be searched."""
+
+    def tunable(self) -> Mapping[str, Tunable]:
+        """By the rule's name; the first one is the default."""
         ...
 
 

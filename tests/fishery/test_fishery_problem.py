@@ -279,7 +279,7 @@ def test_metrics_of_a_path_by_hand():
 def test_catalogue():
     for name in names():
         problem = instance(name)
-        assert Fishery.from_dict(json.loads(json.dumps(problem.to_dict()))).content_hash == problem.content_hash
+        assert type(problem).from_dict(json.loads(json.dumps(problem.to_dict()))).content_hash == problem.content_hash
     assert {row["name"] for row in listing()} == {f"fishery/{name}" for name in names()}
     assert instance("paper-a", sigma_g=0.02, sigma_m=0.15).surveys == ((0.15, 0.0),)
     with pytest.raises(UnknownNameError, match="did you mean 'plaice'"):

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from hydrothermal.small import small
 
 import orrl
-from hydrothermal.small import small
 from orrl.core.errors import DataError, IntegrityError
 from orrl.problems.hydrothermal import Hydrothermal, Terminal, inflow
 from orrl.problems.hydrothermal.inflow import draw_path, protocol_openings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 
 # ---- paths -----------------------------------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from .data import Fishery, FisheryState, Harvest, SeaNoise
 from .growth import Allen, BevertonHolt, GordonSchaefer, Growth, May, Myers, Ricker
+from .three_species import ThreeSpecies
+from .walleye import Walleye
 
 __all__ = [
     "Allen",
@@ -15,4 +17,6 @@ __all__ = [
     "Myers",
     "Ricker",
     "SeaNoise",
+    "ThreeSpecies",
+    "Walleye",
 ]

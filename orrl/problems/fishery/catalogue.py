@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ...core.errors import UnknownNameError
 from .data import Fishery
 from .growth import GordonSchaefer, Ricker
+from .three_species import ThreeSpecies, model
+from .walleye import Walleye
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -71,9 +74,16 @@ def survey(*, cost: float = 0.01, **options: Any) -> Fishery:
     return Fishery(**{**own, "efforts": ((0.5, 0.0), (0.05, cost)), **options})
 
 
+def walleye(utility: str, name: str, **options: Any) -> Walleye:
+    """Walleye with one of the utilities of the source: UM1 yield, UM2 its power 0.6, UM3 large fish."""
+    return Walleye(**{"utility": utility, "name": name, **options})
+
+
 HISTORICAL: dict[str, Any] = {"order": "recruit-harvest", "n": 150, "top": 4.0}
-PRESETS: dict[str, Callable[..., Fishery]] = {
+PRESETS: dict[str, Callable[..., Any]] = {
     "paper-a": paper_a, "hake": hake, "plaice": plaice, "bluefin": bluefin, "survey": survey,
+    **{f"paper-b/{i}": partial(model, i) for i in (1, 2, 3, 4)},
+    **{f"walleye/um{i}": partial(walleye, u, f"walleye/um{i}") for i, u in enumerate(("yield", "hara", "trophy"), 1)},
 }  # fmt: skip
 NOISES = [(g, m) for m in (0.0, 0.1, 0.15) for g in (0.02, 0.1, 0.15)]
 
@@ -86,14 +96,15 @@ def names() -> list[str]:
 def members(name: str) -> tuple[str, ...]:
     """Fisheries of a set: "historical" or "all"."""
     sets = {"historical": ("hake", "plaice", "bluefin"), "all": tuple(PRESETS)}
+    sets |= {kind: tuple(n for n in PRESETS if n.startswith(f"{kind}/")) for kind in ("paper-b", "walleye")}
     if name not in sets:
         hint = f"(fishery/{name} is one instance: use load)" if name in PRESETS else ""
         raise UnknownNameError("fishery set", name, [] if hint else sets, hint)
     return sets[name]
 
 
-def instance(name: str, /, *, roots: Iterable[Path] = (), **options: Any) -> Fishery:
-    """A fishery by name; options are those of the preset (sigma_g, sigma_m, ...) and of `Fishery`.
+def instance(name: str, /, *, roots: Iterable[Path] = (), **options: Any) -> Any:
+    """A fishery by name; options are those of the preset (sigma_g, sigma_m, ...) and of its class.
 
     Raises
     ------
@@ -105,7 +116,7 @@ def instance(name: str, /, *, roots: Iterable[Path] = (), **options: Any) -> Fis
     return PRESETS[name](**options)
 
 
-def best_known(problem: Fishery) -> None:
+def best_known(problem: Any) -> None:
     """Published values are means of 100 episodes: none is a best known value."""
     return
 
@@ -116,16 +127,22 @@ def listing() -> list[dict[str, Any]]:
     for name, make in PRESETS.items():
         p = make()
         rows.append(
-            {
-                "name": f"fishery/{name}",
-                "family": "fishery",
-                "set": "historical" if p.order == "recruit-harvest" or name == "bluefin" else "",
-                "size": f"{p.n} stocks {p.n_quotas or p.n} quotas"
-                + (f" {len(p.efforts)} efforts" if p.efforts else ""),
-                "variant": f"{p.growth.family}, {p.noise} noise",
-                "best known": "",
-                "split": "test",
-                "data": "shipped",
-            }
-        )
+            {"name": f"fishery/{name}", "family": "fishery", **_facts(name, p), "best known": "", "split": "test",
+             "data": "shipped"}
+        )  # fmt: skip
     return rows
+
+
+def _facts(name: str, p: Any) -> dict[str, str]:
+    """Set, size and variant."""
+    if isinstance(p, ThreeSpecies):
+        drift = ", r_X falls" if p.drift else ""
+        return {"set": "paper-b", "size": f"{p.species} stocks, {p.harvested} taken", "variant": f"seen{drift}"}
+    if isinstance(p, Walleye):
+        return {"set": "walleye", "size": f"{p.ages} ages", "variant": p.utility}
+    efforts = f" {len(p.efforts)} efforts" if p.efforts else ""
+    return {
+        "set": "historical" if p.order == "recruit-harvest" or name == "bluefin" else "",
+        "size": f"{p.n} stocks {p.n_quotas or p.n} quotas{efforts}",
+        "variant": f"{p.growth.family}, {p.noise} noise",
+    }

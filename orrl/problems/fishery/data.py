@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ...core.agents import IndexedKernel
-    from ...core.capabilities import PostDecision, TabularMDP
+    from ...core.capabilities import Drawdown, PostDecision, TabularMDP
     from ...core.policy import Policy
+    from ...core.program import Program
     from ...core.rollout import Trajectory
     from .env import FisheryEnv, FisheryVectorEnv
     from .kernel import FisheryKernel
@@ -164,6 +165,7 @@ class Fishery(Problem):
     """
 
     family: ClassVar[str] = "fishery"
+    policy_forms: ClassVar[tuple[str, ...]] = ("occupation", "values", "post-decision", "cmdp", "control")
     not_modelled: ClassVar[tuple[str, ...]] = (
         "several fleets", "discards and misreporting", "implementation error", "prices that react to the catch",
         "unknown parameters",
@@ -326,6 +328,12 @@ class Fishery(Problem):
 
         return post_decision(self)
 
+    def drawdown(self) -> Drawdown:
+        """The stock as one that is drawn down, for `grid-sdp`; on the line, whatever `process` says."""
+        from .drawdown import single
+
+        return single(self)
+
     def state_index(self, state: FisheryState) -> int:
         """Grid point nearest the true stock."""
         return int(self.grids.nearest_stock(state.stock[-1]))
@@ -337,11 +345,31 @@ class Fishery(Problem):
 
     def supports(self, capability: type) -> Support:
         """As `Problem.supports`; a continuous process is not the tables, which stay an approximation of it."""
-        from ...core.capabilities import HasIndexedKernel
+        from ...core.capabilities import HasDrawdown, HasIndexedKernel
 
         if capability is HasIndexedKernel and self.process == "continuous":
             return Support(False, "process='continuous' has no integer states: use process='grid'")
+        if capability is HasDrawdown:
+            from .drawdown import linear
+
+            return Support(not (why := linear(self)), why)
         return super().supports(capability)
+
+    def risk_states(self) -> npt.NDArray[np.bool_]:
+        """Grid points (n,) below B_lim, the states of risk of a constrained problem."""
+        return np.asarray(self.grids.stocks < self.b_lim)
+
+    def forms(self) -> dict[str, tuple[str, ...]]:
+        """Mathematical programs per backend; see `programs`."""
+        from .programs import forms
+
+        return forms(self)
+
+    def program(self, *, backend: str, form: str | None = None, scenario: Any | None = None, **options: Any) -> Program:
+        """Build a mathematical program; see `programs`."""
+        from .programs import program
+
+        return program(self, backend=backend, form=form, scenario=scenario, **options)
 
     def indexed_kernel(self, **options: Any) -> IndexedKernel:
         """Integer states and actions for tabular learners; see `indexed`."""

@@ -48,7 +48,7 @@ class PomdpFile:
     transition : tuple of A sparse (S, S) matrices
         ``T[a][s, s2]``.
     observation : tuple of A sparse (S, O) matrices
-        ``O[a][s2, o]``.
+        ``O[a][s2, o]``; empty where the state is seen (an MDP in POMDPX).
     reward : (S, A)
         Expectation of ``R(a, s, s2, o)`` over next state and observation, in the file's unit and sign.
     name : str
@@ -74,7 +74,7 @@ class PomdpFile:
             discount=self.discount,
             initial=self.start,
             mask=np.ones(self.reward.shape, dtype=np.bool_),
-            observation=self.observation,
+            observation=self.observation or None,
             state_names=self.states,
             action_names=self.actions,
         )

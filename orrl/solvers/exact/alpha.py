@@ -139,6 +139,33 @@ class AlphaSet:
         return np.array(sorted(found), dtype=np.int64)
 
 
+def predicted(model: PomdpArrays, beliefs: FloatArray, actions: IntArray) -> FloatArray:
+    """Laws (B, S) of the next state after beliefs (B, S) and actions (B,); equal rows are used once."""
+    count, size = len(beliefs), model.rows.shape[0]
+    if not model.sparse:
+        where = model.row_of[actions] + size * np.arange(count)[:, None]
+        weight = np.bincount(where.ravel(), weights=beliefs.ravel(), minlength=count * size).reshape(count, size)
+        return np.asarray(weight @ model.rows)
+    from scipy import sparse
+
+    b, s = np.nonzero(beliefs)
+    mass = sparse.csr_matrix((beliefs[b, s], (b, model.row_of[actions[b], s])), shape=(count, size))
+    return np.asarray((mass @ model.rows).toarray())
+
+
+def corrected(
+    model: PomdpArrays, ahead: FloatArray, actions: IntArray, seen: IntArray
+) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
+    """Beliefs (B, S) after observations (B,), and which of these are possible; the others change nothing."""
+    joint = ahead.copy()
+    for k in np.unique(model.law_of[actions]).tolist():
+        rows = np.flatnonzero(model.law_of[actions] == k)
+        joint[rows] *= model.laws[k].T[seen[rows]]
+    total = joint.sum(axis=1, keepdims=True)
+    possible = total > 0.0
+    return np.where(possible, joint / np.where(possible, total, 1.0), ahead), possible[:, 0]
+
+
 class AlphaPolicy(Policy):
     """Takes the action of the best vector at its belief, which it moves with each observation.
 
@@ -159,9 +186,11 @@ class AlphaPolicy(Policy):
 
     Notes
     -----
-    The first decision is taken at the initial belief. At each later one the last action and the observation move the
-    belief. Observations are numbers 0..O-1, (B,) or (B, 1); a problem whose kernel shows something else says which
-    number that is in ``observation_index(obs) -> (B,)``.
+    The first decision is taken at the initial belief; where the problem says ``survey_first`` an observation, under the
+    law of action 0, comes before it. At each later one the last action and the observation move the belief. An
+    observation that the model holds for impossible (in play on another model) leaves the prediction as it is and is
+    counted in `surprises`. Observations are numbers 0..O-1, (B,) or (B, 1); a problem whose kernel shows something else
+    says which number that is in ``observation_index(obs) -> (B,)``.
     """
 
     scope = "instance"
@@ -203,15 +232,25 @@ class AlphaPolicy(Policy):
         self._problem = several[0]
         self.beliefs = np.tile(self.model.initial, (batch, 1))
         self._last: IntArray | None = None
+        goal = getattr(self._problem, "objective", None)
+        begins = goal is None or goal.stage == 0
+        self._survey_first = begins and bool(getattr(self._problem, "survey_first", False))
+        self.surprises = 0
 
     def act(self, obs: Any, info: Mapping[str, Any]) -> Actions:
         """Move the beliefs by the last actions and these observations, then decide."""
         done = np.asarray(info.get("done", np.zeros(len(self.beliefs), dtype=bool)))
-        if self._last is not None:
+        if self._last is not None or self._survey_first:
             index = getattr(self._problem, "observation_index", None)
             seen = np.asarray(index(obs) if index is not None else obs).reshape(len(self.beliefs), -1)[:, 0]
-            for b in np.flatnonzero(~done).tolist():
-                self.beliefs[b] = self.model.update(self.beliefs[b], int(self._last[b]), int(seen[b]))
+            rows, told = np.flatnonzero(~done), seen.astype(np.int64)
+            ahead, actions = self.beliefs[rows], np.zeros(len(rows), np.int64)
+            if self._last is not None:
+                actions = self._last[rows]
+                ahead = predicted(self.model, ahead, actions)
+            known, possible = corrected(self.model, ahead, actions, told[rows])
+            self.surprises += int((~possible).sum())
+            self.beliefs[rows] = known
         self._last = self.choose(self.beliefs)
         return self._last.copy()
 

@@ -62,9 +62,10 @@ class Milp(Solver):
         return support
 
     def _backend(self, problem: Any) -> str:
-        forms = {b: f for b, f in problem.forms().items() if b in ("highspy", "pyomo") and f}
+        forms = self._forms(problem)
         if not forms:
-            raise NotSupportedError("this variant has no linear or mixed-integer program")
+            more = ": its programs hold policies, use mdp-lp" if hasattr(problem, "policy_forms") else ""
+            raise NotSupportedError(f"this variant has no linear or mixed-integer program{more}")
         known = sorted({form for own in forms.values() for form in own})
         if self.form is not None and self.form not in known:
             raise NotSupportedError(f"form {self.form!r} is not one of {', '.join(known)}")
@@ -75,13 +76,19 @@ class Milp(Solver):
             raise NotSupportedError(f"form {form!r} exists for HiGHS only: leave solver='highs' and direct=True")
         return "highspy" if direct else "pyomo"
 
+    def _forms(self, problem: Any) -> dict[str, tuple[str, ...]]:
+        """The problem's forms whose answer is a plan; ``problem.policy_forms`` names the others."""
+        policies = frozenset(getattr(problem, "policy_forms", ()))
+        table = {b: tuple(f for f in own if f not in policies) for b, own in problem.forms().items()}
+        return {b: own for b, own in table.items() if b in ("highspy", "pyomo") and own}
+
     def _solve(self, problem: Any, run: Run) -> Outcome:
         options = dict(self.form_options)
         if self.relax:
             options["relax"] = True
         with run.clock("build"):
             backend = self._backend(problem)
-            form = self.form or problem.forms()[backend][0]
+            form = self.form or self._forms(problem)[backend][0]
             program = problem.program(backend=backend, form=form, scenario=run.scenario, **options)
             if run.warm_start is not None:
                 try:
