@@ -91,6 +91,18 @@ def test_water_values_have_the_users_names_and_are_slopes(planned: tuple[Hydroth
         result.policy.water_values({"H1": 1.0}, 1)
 
 
+def test_a_decision_is_told_as_volumes(planned: tuple[Hydrothermal, Any]) -> None:
+    problem, result = planned
+    env = problem.env()
+    env.reset(seed=3)
+    env.step(env.action_space.sample())
+    now = problem.at(env.state())
+    told = result.policy.decide(now)
+    assert list(told) == [f"volume of {name}, hm3" for name in problem.cascade.names]
+    wanted = result.policy.targets(np.array([0]), now.volume[None], now.state.inflow[-1:])[0]  # type: ignore[union-attr]
+    assert list(told.values()) == pytest.approx(wanted, abs=1e-6)
+
+
 # ---- the end of the horizon ------------------------------------------------------------------------------------------
 def test_cuts_stand_for_the_stages_that_are_left_out(planned: tuple[Hydrothermal, Any]) -> None:
     problem, whole = planned

@@ -396,6 +396,12 @@ class Hydrothermal(Problem):
         before = np.vstack([self.cascade.volume_start, volume[:-1]])
         return self.shares(before, scenario.inflow[: len(volume)], volume)[self.passed :]
 
+    def name_action(self, action: Any) -> dict[str, float]:
+        """Shares (H,) as the volumes to leave, hm3, under the present inflow (the mean one where none was seen yet)."""
+        seen = self.nominal().inflow[0] if self.state is None else self.state.inflow[self.passed]
+        target = self.reach(self.volume[None], seen[None], np.asarray(action, np.float64)[None])[0]
+        return {f"volume of {name}, hm3": float(v) for name, v in zip(self.cascade.names, target, strict=True)}
+
     def rules(self) -> dict[str, Policy]:
         """Baselines of the field."""
         from .rules import rules
