@@ -152,7 +152,7 @@ class HighsStage:
         if target is not None and self._outside(target):
             return StageSolution.failure(self.stage, "infeasible")
         self._place(state, noise, target)
-        self.model.run()
+        self._run()
         status = self.model.getModelStatus()
         if status != highspy.HighsModelStatus.kOptimal:
             status = self._again(status)
@@ -195,7 +195,7 @@ class HighsStage:
         model, count, moved = self.model, len(self._moved), self._moved
         for k in range(len(noises)):
             model.changeRowsBounds(count, moved, lows[k], highs[k])
-            model.run()
+            self._run()
             status = model.getModelStatus()
             if status != highspy.HighsModelStatus.kOptimal:
                 status = self._again(status)
@@ -211,6 +211,17 @@ class HighsStage:
         """Write the model as it stands, its cuts included, for a look from outside."""
         self.model.writeModel(path)
 
+    def _run(self) -> None:
+        """Run, and once more where HiGHS refuses.
+
+        Its scheduler belongs to the Python thread and keeps the number of threads of its first run; where somebody else
+        asked for more, a run is refused *and the status of the run before stays in place*, so the code must be seen.
+        """
+        if self.model.run() == highspy.HighsStatus.kError:
+            highspy.Highs.resetGlobalScheduler(True)
+            if self.model.run() == highspy.HighsStatus.kError:
+                self.model.clearSolver()  # whatever status is left is not of this model
+
     def _again(self, status: Any) -> Any:
         """A second try without the basis and a third without the simplex: cuts make numbers hard."""
         for method in ("simplex", "ipm"):
@@ -218,7 +229,7 @@ class HighsStage:
                 return status
             self.model.clearSolver()
             self.model.setOptionValue("solver", method)
-            self.model.run()
+            self._run()
             self.model.setOptionValue("solver", "simplex")
             status = self.model.getModelStatus()
             if status == highspy.HighsModelStatus.kOptimal:
@@ -230,6 +241,7 @@ class HighsStage:
         if target is not None and (wrong := self._outside(target)):
             return wrong
         self._place(state, noise, target)
+        highspy.Highs.resetGlobalScheduler(True)
         code, found = self.model.getIis()
         if code == highspy.HighsStatus.kError or not found.valid_:
             return []
