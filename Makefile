@@ -51,6 +51,7 @@ lint: $(VENV)/.orrl-test
 bench: $(VENV)/.orrl-test
 	$(BIN)/python benchmarks/jobshop.py
 	$(BIN)/python benchmarks/uav.py
+	$(BIN)/python benchmarks/hydrothermal.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis demo-report.html demo-report-dispatch.html

@@ -219,7 +219,8 @@ def table(network: str, store: Path, paths: int, reference: str) -> list[Row]:
         line["ms a decision"] = ms
         if (store / f"{row}.json").exists():
             spent = json.loads((store / f"{row}.json").read_text())
-            line["training"] = f"{spent['wall'] / 60:.1f} min wall, {spent['cpu'] / 60:.1f} CPU"
+            cpu = "" if spent["cpu"] is None else f", {spent['cpu'] / 60:.1f} CPU"
+            line["training"] = f"{spent['wall'] / 60:.1f} min wall{cpu}"
         rows.append(line)
     return rows
 
@@ -238,10 +239,12 @@ def main() -> None:
     console.print(str(orrl.show_versions()))
     store = args.store / args.network
     if not args.part:
-        for row in rows_of(args.network) if args.row is None else args.row:
-            make_row(args.network, row, store, args.paths, args.seed)
-        if args.network == "dc" and args.row is None:
-            wait_and_see(args.network, store, args.paths)
+        every = [*rows_of(args.network), *(["wait-and-see"] if args.network == "dc" else [])]
+        for row in every if args.row is None else args.row:
+            if row == "wait-and-see":
+                wait_and_see(args.network, store, args.paths)
+            else:
+                make_row(args.network, row, store, args.paths, args.seed)
         rows = table(args.network, store, args.paths, "sddp")
         rows += PUBLISHED if args.network == "ac" else []
         show(f"Bolivia, {args.network.upper()}, the first {args.paths} published paths", rows, console)
