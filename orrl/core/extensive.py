@@ -6,8 +6,9 @@ the deterministic equivalent. `Extensive` is the one table; HiGHS, Clarabel, Pyo
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
     from .linear import Key
-    from .stages import Cone, Stage
+    from .stages import Cone, Stage, StageStatus
 
-__all__ = ["Extensive", "of_path"]
+__all__ = ["Extensive", "ExtensiveSolution", "of_path"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -208,6 +209,37 @@ class Extensive:
             span = range(starts[r], starts[r + 1])
             made.rows[key] = (a, tuple((keys[index[k]], data[k]) for k in span), b)
         return made
+
+
+@dataclass(frozen=True, slots=True)
+class ExtensiveSolution:
+    """Answer of a program over many stages.
+
+    Parameters
+    ----------
+    status : {"optimal", "infeasible", "limit", "error"}
+        Otherwise than "optimal" the numbers are NaN.
+    value : float
+        Weighted cost of all vertices.
+    columns : (M,)
+        Values.
+    bound : float
+        Dual value: no solution costs less.
+    exact : bool
+        False where a conic solver stopped at its reduced accuracy (about 1e-4): good for a plan, no proof.
+    """
+
+    status: StageStatus
+    value: float
+    columns: FloatArray
+    bound: float
+    exact: bool = True
+
+    @classmethod
+    def failure(cls, program: Extensive, status: StageStatus) -> Self:
+        """No answer."""
+        nan = float("nan")
+        return cls(status, nan, np.full(len(program.cost), nan), nan)
 
 
 def _starts(sizes: Sequence[int]) -> IntArray:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -13,43 +12,11 @@ from ..errors import NotSupportedError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..extensive import Extensive
-    from ..stages import StageStatus
+    from ..extensive import Extensive, ExtensiveSolution
 
-__all__ = ["ExtensiveSolution", "ExtensiveSolver", "open_extensive"]
+__all__ = ["ExtensiveSolver", "open_extensive"]
 
 FloatArray = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class ExtensiveSolution:
-    """Answer of a program over many stages.
-
-    Parameters
-    ----------
-    status : {"optimal", "infeasible", "limit", "error"}
-        Otherwise than "optimal" the numbers are NaN.
-    value : float
-        Weighted cost of all vertices.
-    columns : (M,)
-        Values.
-    bound : float
-        Dual value: no solution costs less.
-    exact : bool
-        False where a conic solver stopped at its reduced accuracy (about 1e-4): good for a plan, no proof.
-    """
-
-    status: StageStatus
-    value: float
-    columns: FloatArray
-    bound: float
-    exact: bool = True
-
-    @classmethod
-    def failure(cls, program: Extensive, status: StageStatus) -> Self:
-        """No answer."""
-        nan = float("nan")
-        return cls(status, nan, np.full(len(program.cost), nan), nan)
 
 
 class ExtensiveSolver(Protocol):

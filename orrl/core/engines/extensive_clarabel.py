@@ -13,7 +13,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from ..errors import NotSupportedError, OrrlError
-from .extensive import ExtensiveSolution
+from ..extensive import ExtensiveSolution
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import NotSupportedError, OrrlError
-from .extensive import ExtensiveSolution
+from ..extensive import ExtensiveSolution
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -18,7 +18,8 @@ from ...core.targets import TargetPolicy
 from ...core.types import Support
 
 if TYPE_CHECKING:
-    from ...core.engines.extensive import ExtensiveSolution, ExtensiveSolver
+    from ...core.engines.extensive import ExtensiveSolver
+    from ...core.extensive import ExtensiveSolution
 
     Hot = tuple[ExtensiveSolver, Any]
 
