@@ -282,12 +282,12 @@ def test_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-def test_the_whole_demo_fits_into_three_minutes(tmp_path: Path) -> None:
+def test_the_whole_demo_fits_into_five_minutes(tmp_path: Path) -> None:
     import time
 
     begin = time.perf_counter()
     run = python("-m", "orrl", "demo", "--out", str(tmp_path / "demo.html"))
     assert run.returncode == 0, run.stderr
-    assert time.perf_counter() - begin < 180
+    assert time.perf_counter() - begin < 300
     assert "10 methods on 14 instances" in run.stdout
     assert "RuntimeError" not in run.stdout and "error" not in run.stdout.replace("best known", "")
