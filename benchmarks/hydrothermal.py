@@ -55,7 +55,7 @@ def bolivia(network: str) -> Hydrothermal:
 # ---- how each row gets its policy -----------------------------------------------------------------------------------
 def sddp(problem: Hydrothermal, store: Path, seed: int) -> Policy:
     """SDDP with a fixed number of iterations."""
-    options = {"iterations": ITERATIONS, "checkpoint": store / "sddp.ckpt", "stopping": None, "scenarios": 2}
+    options = {"iterations": ITERATIONS, "checkpoint": store / "sddp.ckpt", "scenarios": 2}
     found = orrl.solve(problem, "sddp", seed=seed, threads=2, **options)
     (store / "sddp.bound").write_text(json.dumps(found.bound.value))
     return found.policy
@@ -264,7 +264,7 @@ def twenty() -> list[Row]:
     """Bound after 20 iterations on three seeds."""
     problem, rows = bolivia("dc"), list[Row]()
     for seed in range(3):
-        found = orrl.solve(problem, "sddp", iterations=20, stopping=None, seed=seed, threads=1, scenarios=2)
+        found = orrl.solve(problem, "sddp", iterations=20, seed=seed, threads=1, scenarios=2)
         rows.append({"run": f"20 iterations, seed {seed}", "bound": found.bound.value, "seconds": found.times.total})
     return rows
 
@@ -272,7 +272,8 @@ def twenty() -> list[Row]:
 def gap_after(minutes: int) -> list[Row]:
     """Simulated cost on 2,000 fresh paths against the bound."""
     problem = bolivia("dc")
-    found = orrl.solve(problem, "sddp", stopping=None, time_limit=60.0 * minutes, threads=2, scenarios=2)
+    clock = {"iterations": 100_000, "time_limit": 60.0 * minutes}  # the clock ends it, no rule
+    found = orrl.solve(problem, "sddp", **clock, threads=1, scenarios=2)
     fresh = np.array([problem.noise(problem.scenario(10_000 + s)) for s in range(2000)])
     cost = np.concatenate(Parallel(n_jobs=2)(delayed(_simulate)(found.policy, f) for f in np.array_split(fresh, 8)))
     mean, interval = estimate(cost)
@@ -294,7 +295,7 @@ def _simulate(policy: Any, noise: Any) -> Any:
 def cobre_bars(iterations: int = 60) -> list[Row]:
     """Bound and seconds per iteration on the transport network, one thread each, in the same run."""
     problem = bolivia("transport")
-    found = orrl.solve(problem, "sddp", iterations=iterations, stopping=None, threads=1, scenarios=2)
+    found = orrl.solve(problem, "sddp", iterations=iterations, threads=1, scenarios=2)
     own = {
         "solver": "orrl", "iterations": iterations, "bound": found.bound.value,
         "seconds": found.times.total, "cpu_seconds": found.times.cpu,
