@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
-
-from ...core.program import Outcome
-from ...core.solver import Solver
-from .alpha import AlphaPolicy
 from .pomdp_bounds import fast_informed_bound, qmdp
-from .pomdp_model import PomdpArrays, pomdp_support, signed_value
+from .qmdp import Qmdp
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from ...core.run import Run
-    from ...core.types import Support
+    from .pomdp_model import PomdpArrays
 
 __all__ = ["Fib"]
 
 
 @dataclass
-class Fib(Solver):
+class Fib(Qmdp):
     """Belief and the action values of the fast informed bound, a tighter upper bound than QMDP.
 
     Its value bounds the optimum, but certifies nothing about its policy: simulate that.
@@ -33,31 +31,10 @@ class Fib(Solver):
     """
 
     name: ClassVar[str] = "fib"
-    kind = "heuristic"
-    clairvoyant: ClassVar[bool] = False
 
     tolerance: float = 1e-7
 
-    def supports(self, problem: Any) -> Support:
-        """Discounted POMDPs without horizon."""
-        return pomdp_support(problem)
-
-    def _solve(self, problem: Any, run: Run) -> Outcome:
-        table = problem.tabular()
-        with run.clock("build"):
-            model = PomdpArrays.of(table)
-        q = qmdp(model, over=lambda: run.over)
-        q = fast_informed_bound(model, q, tolerance=self.tolerance, over=lambda: run.over)
-        bound = signed_value(problem, float((model.initial @ q).max()))
-        run.bound(bound)
-        policy = AlphaPolicy(
-            q.T, np.arange(q.shape[1]), model=model, content_hash=problem.content_hash, name=self.name, certified=False
-        )
-        return Outcome(
-            "feasible",
-            run.why if run.over else "converged",
-            bound=bound,
-            bound_of="" if table.exact else "the discretised problem",
-            policy=policy,
-            message="the bound is of the optimum; the policy's own value is not known: simulate it",
-        )
+    def values(self, model: PomdpArrays, run: Run) -> npt.NDArray[np.float64]:
+        """Action values (S, A), down from those of QMDP."""
+        start = qmdp(model, over=lambda: run.over)
+        return fast_informed_bound(model, start, tolerance=self.tolerance, over=lambda: run.over)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from ...core.program import Outcome
 from ...core.solver import Solver
@@ -42,11 +43,15 @@ class Qmdp(Solver):
         """Discounted POMDPs without horizon."""
         return pomdp_support(problem)
 
+    def values(self, model: PomdpArrays, run: Run) -> npt.NDArray[np.float64]:
+        """Action values (S, A), from above at any stop."""
+        return qmdp(model, tolerance=self.tolerance, over=lambda: run.over)
+
     def _solve(self, problem: Any, run: Run) -> Outcome:
         table = problem.tabular()
         with run.clock("build"):
             model = PomdpArrays.of(table)
-        q = qmdp(model, tolerance=self.tolerance, over=lambda: run.over)
+        q = self.values(model, run)
         bound = signed_value(problem, float((model.initial @ q).max()))
         run.bound(bound)
         policy = AlphaPolicy(
