@@ -63,15 +63,19 @@ class StagePaths:
         Before the first stage and after each.
     columns : (P, T, m)
         All decisions.
+    discount : float
+        Factor per stage of `total`; `cost` is not discounted.
     """
 
     cost: FloatArray
     state: FloatArray
     columns: FloatArray
+    discount: float = 1.0
 
     def total(self, stages: int | None = None) -> FloatArray:
-        """Cost (P,) of the first `stages`, of all by default."""
-        return np.asarray(self.cost[:, :stages].sum(axis=1), np.float64)
+        """Discounted cost (P,) of the first `stages`, of all by default."""
+        own = self.cost[:, :stages]
+        return np.asarray(own @ self.discount ** np.arange(own.shape[1]), np.float64)
 
 
 def play(
@@ -139,4 +143,4 @@ def play(
             if columns is None:
                 columns = np.full((paths, stages, len(answer.columns)), np.nan)
             columns[p, t, : len(answer.columns)] = answer.columns
-    return StagePaths(cost, state, np.zeros((paths, 0, 0)) if columns is None else columns)
+    return StagePaths(cost, state, np.zeros((paths, 0, 0)) if columns is None else columns, graph.discount)

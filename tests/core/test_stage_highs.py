@@ -6,6 +6,7 @@ import numpy as np
 from orrl.core.engines import open_stage
 from orrl.core.linear import Linear
 from orrl.core.stages import Stage
+from orrl.core.targets import StagePaths
 
 
 def shelf() -> Stage:
@@ -41,3 +42,9 @@ def test_another_number_of_threads_does_not_leave_an_old_answer_in_place() -> No
     fresh = open_stage(shelf()).solve(np.array([0.0]), np.array([1.0]))
     assert (fresh.status, fresh.cost) == ("optimal", 2.0)
     highspy.Highs.resetGlobalScheduler(True)
+
+
+def test_a_path_is_discounted_in_its_total_only() -> None:
+    paths = StagePaths(np.array([[1.0, 2.0, 4.0]]), np.zeros((1, 4, 1)), np.zeros((1, 3, 0)), discount=0.5)
+    assert paths.total().tolist() == [3.0]
+    assert paths.total(2).tolist() == [2.0]
