@@ -21,11 +21,21 @@ from inventory.backward_dp import BackwardDP
 from stage_toys import Toy, all_paths, line, reservoirs, tree_value
 
 from orrl.core import FormatError, NotSupportedError, OrrlError, Stage, StageGraph, StageNode
+from orrl.core.archive import read_archive, write_archive
 from orrl.core.linear import Linear
 from orrl.solvers.exact.sddp import Sddp
 from orrl.solvers.exact.sddp_policy import CutPolicy
 from orrl.solvers.exact.sddp_risk import CVaR, MeanCVaR, WorstCase, risk_measure
-from orrl.solvers.exact.sddp_stopping import BoundStall, Look, Progress, SimulationStall, Statistical
+from orrl.solvers.exact.sddp_simulate import fresh_paths
+from orrl.solvers.exact.sddp_stopping import (
+    BoundStall,
+    IterationLimit,
+    Look,
+    Progress,
+    SimulationStall,
+    Statistical,
+    TimeLimit,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -283,6 +293,99 @@ def test_the_default_stops_when_the_simulated_cost_stands_still() -> None:
     assert "upper bound" in text  # only to say that one path is none
 
 
+class Watch:
+    """Looks, and never stops."""
+
+    looks = True
+
+    def __call__(self, progress: Progress) -> str | None:
+        return None
+
+
+def untied() -> Toy:
+    """Every column costs a little of its own, so that a stage with its cuts has one optimum, whatever came before."""
+    stage = reservoirs()
+    stage = stage.with_(cost=stage.cost + np.random.default_rng(0).uniform(0.01, 0.03, len(stage.cost)))
+    return line([stage] * 5, [OPENINGS] * 5, [LAW] * 5, [2.0, 1.0])
+
+
+def watched(iterations: int, *, seed: int, looks: bool = True, **options: Any) -> Any:
+    """Looks every second iteration at a panel of 20 paths, on which later cuts are not always better ones."""
+    rules = [*([Watch()] if looks else []), IterationLimit(iterations)]
+    given = {"stopping": rules, "check_every": 2, "panel": 20, "scenarios": 0, "warmup": 0, **options}
+    return Sddp(**given).solve(untied(), seed=seed)
+
+
+def mean_on_the_panel(policy: CutPolicy, seed: int) -> float:
+    problem, costs = untied(), []
+    policy.reset(problem)
+    for path in fresh_paths(problem, seed, 20, "sddp-panel", None):
+        state, cost = problem.stages().initial_state, 0.0
+        for t, noise in enumerate(path.noise):
+            answer = model_of(policy, problem, t).solve(state, noise, cuts=policy.pools[t])
+            state, cost = answer.state_out, cost + answer.cost
+        costs.append(cost)
+    return float(np.mean(costs))
+
+
+@pytest.mark.parametrize("cuts", ["single", "multi"])
+@pytest.mark.parametrize("seed", [3, 4])
+def test_the_policy_of_the_best_look_is_returned_and_the_bound_of_the_last_iteration(seed: int, cuts: Any) -> None:
+    result = watched(14, seed=seed, cuts=cuts)
+    means = {iteration: mean for iteration, mean in result.meta["looks"]}
+    best = result.meta["policy_of_iteration"]
+    assert list(means) == [2, 4, 6, 8, 10, 12, 14]
+    assert means[best] == min(means.values())
+    if cuts == "single":
+        assert means[14] > means[best] + 1e-3  # else nothing is tested
+    assert mean_on_the_panel(result.policy, seed) == pytest.approx(means[best], rel=1e-7)
+    plain = watched(14, seed=seed, cuts=cuts, looks=False)
+    assert plain.meta["policy_of_iteration"] == 14
+    assert plain.bound.value == pytest.approx(result.bound.value, rel=1e-12)
+    assert mean_on_the_panel(plain.policy, seed) == pytest.approx(means[14], rel=1e-7)
+    then = watched(best, seed=seed, cuts=cuts, looks=False).policy
+    for a, b in zip(result.policy.pools[:-1], then.pools[:-1], strict=True):  # a look leaves other bases behind
+        assert a is not None and b is not None and a.count == b.count
+        assert a.gradient == pytest.approx(b.gradient, abs=1e-9) and a.intercept == pytest.approx(b.intercept, abs=1e-9)
+
+
+def same_cuts(one: CutPolicy, two: CutPolicy) -> None:
+    for a, b in zip(one.pools[:-1], two.pools[:-1], strict=True):
+        assert a is not None and b is not None
+        assert a.count == b.count
+        assert (a.gradient == b.gradient).all() and (a.intercept == b.intercept).all() and (a.active == b.active).all()
+        assert (a.mixtures == b.mixtures).all()
+
+
+def test_the_last_policy_is_looked_at_too() -> None:
+    result = watched(13, seed=0)
+    assert [iteration for iteration, _ in result.meta["looks"]][-2:] == [12, 13]
+    assert Sddp(iterations=3, scenarios=0).solve(toy(3)).meta["looks"] == []
+
+
+@pytest.mark.parametrize("cuts", ["single", "multi"])
+def test_a_resumed_run_knows_the_best_look_and_the_time_of_the_runs_before(cuts: Any, tmp_path: Path) -> None:
+    file = tmp_path / "run.zip"
+    options = {"seed": 3, "cuts": cuts}
+    first = watched(8, checkpoint=file, **options)
+    header, arrays = read_archive(file)
+    assert header["seconds"] <= first.meta["train_seconds"] <= first.times.total
+    assert header["cpu_seconds"] <= first.meta["train_cpu_seconds"]
+    write_archive(file, {**header, "seconds": 1000.0, "cpu_seconds": 900.0}, arrays)
+    resumed = watched(14, checkpoint=file, **options)
+    whole = watched(14, checkpoint=tmp_path / "whole.zip", **options)
+    for name in ("looks", "policy_of_iteration", "iterations"):
+        assert resumed.meta[name] == whole.meta[name]
+    same_cuts(resumed.policy, whole.policy)
+    assert resumed.bound == whole.bound
+    assert 0 < resumed.meta["train_seconds"] - 1000.0 <= resumed.times.total
+    assert 0 < resumed.meta["train_cpu_seconds"] - 900.0 <= resumed.times.cpu
+    resumed.policy.save(tmp_path / "policy")
+    assert CutPolicy.load(tmp_path / "policy").train_seconds == resumed.meta["train_seconds"]
+    again = watched(99, checkpoint=file, stopping=TimeLimit(1000.0), **options)
+    assert again.meta["iterations"] == 14 and "1000 s of training" in again.message
+
+
 def test_stopping_rules() -> None:
     progress = Progress(iteration=4, bounds=[1.0, 2.0, 2.0, 2.0])
     assert BoundStall(patience=2)(progress) and not BoundStall(patience=3)(progress)
@@ -433,9 +536,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path: Path) -> None
     resumed = Sddp(iterations=goal, scenarios=0, check_every=5, checkpoint=file).solve(toy(6), seed=3)
     whole = Sddp(iterations=goal, scenarios=0, check_every=5, checkpoint=tmp_path / "b.zip").solve(toy(6), seed=3)
     assert resumed.bound == whole.bound
-    for a, b in zip(resumed.policy.pools[:-1], whole.policy.pools[:-1], strict=True):
-        assert a.count == b.count
-        assert (a.gradient == b.gradient).all() and (a.intercept == b.intercept).all() and (a.active == b.active).all()
+    same_cuts(resumed.policy, whole.policy)
     with pytest.raises(FormatError, match="another problem, seed"):
         Sddp(iterations=9, scenarios=0, check_every=5, checkpoint=file).solve(toy(6), seed=4)
 

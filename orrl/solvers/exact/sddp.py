@@ -8,7 +8,6 @@ ends back, solve every outcome of each state that was handed on and make a cut. 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -16,29 +15,23 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from ...core.capabilities import HasStages
-from ...core.errors import OrrlError
-from ...core.hashing import content_hash
 from ...core.program import Outcome
 from ...core.rollout import estimate
-from ...core.seeds import stream
 from ...core.solver import Solver
 from ...core.types import Evaluation, Support
-from .sddp_checkpoint import load_checkpoint, save_checkpoint
 from .sddp_cuts_io import state_names
 from .sddp_log import Log, stability_report
-from .sddp_planner import Planner, Trouble
 from .sddp_policy import CutPolicy
-from .sddp_risk import CVaR, Expectation, MeanCVaR, RiskMeasure, WorstCase, risk_measure
-from .sddp_simulate import Path, Walker, draw_path, endless, fresh_paths, longest
-from .sddp_stopping import IterationLimit, Progress, Rule, SimulationStall, Statistical
+from .sddp_risk import Expectation, RiskMeasure, risk_measure
+from .sddp_simulate import endless
+from .sddp_stopping import IterationLimit, Rule, SimulationStall, Statistical
+from .sddp_training import Training
 
 if TYPE_CHECKING:
     from ...core.result import Result
     from ...core.run import Run
 
 __all__ = ["Sddp"]
-
-INSET_FADES = 0.8
 
 
 @dataclass(repr=False, kw_only=True)
@@ -80,7 +73,10 @@ class Sddp(Solver):
     stopping : rule or sequence of rules, optional
         See `orrl.solvers.exact.sddp_stopping`; the first that answers ends the training.
     check_every : int
-        Iterations between looks (simulations for a stopping rule) and between checkpoints.
+        Iterations between looks (simulations for a stopping rule) and between checkpoints. Where a rule looks, the
+        policy of the best look is returned, not the last one, whose newest cuts may have made it worse; the last one
+        is looked at, too. The bound is the last, highest one. ``meta["policy_of_iteration"]`` names the look. Best is
+        best on the panel, and where a stage has several optima, with the ones that were found.
     panel : int
         Paths of a look, the same each time.
     scenarios : int
@@ -88,7 +84,8 @@ class Sddp(Solver):
     depth : int, optional
         Most stages of a path; needed only on graphs with cycles that neither end nor discount.
     checkpoint : path, optional
-        Written every `check_every` iterations; a run that finds the file goes on from it, cut for cut.
+        Written every `check_every` iterations; a run that finds the file goes on from it, cut for cut. The clocks go on
+        as well: ``meta["train_seconds"]`` and ``meta["train_cpu_seconds"]`` are of all runs, `Result.times` of one.
     engine : str, optional
         Of the stage models.
 
@@ -163,41 +160,31 @@ class Sddp(Solver):
             return Support(False, "its graph has a cycle that never ends and no discount: give depth=, or a discount")
         return Support(True)
 
-    # ---- the algorithm -------------------------------------------------------------------------------------------
     def _solve(self, problem: Any, run: Run) -> Outcome:
+        def money(cost: Any) -> Any:
+            return in_money(problem, cost)
+
         with run.clock("build"):
-            risk = risk_measure(self.risk)
-            source = problem if self.backward is None else self.backward
-            planner = Planner(
-                source, cuts=self.cuts, risk=risk, select=self.selection is not None, engine=self._planner_engine()
-            )
-            walker = Walker(problem, planner, self.engine, direct=self.nonconvex == "cuts")
-            rng = stream(run.seed, "sddp-train")
-            if isinstance(run.warm_start, CutPolicy):
-                planner.adopt(run.warm_start.copy_pools())
-            key = content_hash({"problem": problem.content_hash, "backward": source.content_hash, **self._key(run)})
-            progress = None
-            if self.checkpoint is not None:
-                progress = load_checkpoint(self.checkpoint, key, planner, rng)
-            progress = progress or Progress()
-            fresh = progress.iteration == 0
-            rules = self._rules(run)
-            panel = fresh_paths(problem, run.seed, self.panel, "sddp-panel", self.depth) if _looks(rules) else []
-            final = fresh_paths(problem, run.seed, self._evaluations(planner), "sddp-evaluation", self.depth)
+            training = Training(self, problem, run, rules=self._rules(run), money=money)
+        planner, progress = training.planner, training.progress
         log = Log(run.log)
-        resumed = [] if fresh else [f"resumed after iteration {progress.iteration} from {self.checkpoint}"]
+        resumed = [f"resumed after iteration {progress.iteration} from {self.checkpoint}"] if training.resumed else []
         log.banner(problem, planner, [f"options: {self.options()}", *resumed])
         try:
-            stop, why = self._train(problem, run, planner, walker, rng, progress, rules, panel, final, key, log)
+            stop, why = training.train(log)
             log.line(f"stopped: {why}")
             log.line(stability_report(planner.stages, planner.pools))
-            costs = walker.evaluate(final, lambda: run.deadline.passed)
+            best = training.choose()
+            if training.panel:
+                log.line(f"policy of iteration {best}, the best of {len(progress.looks)} looks")
+            costs = training.walker.evaluate(training.final, lambda: run.deadline.passed)
             if len(costs):
                 mean, interval = estimate(costs)
                 text = "" if interval is None else f" [{interval[0]:.6f}, {interval[1]:.6f}]"
-                log.line(f"simulated on {len(costs)} fresh paths: {mean:.6f}{text}; bound {_best(progress):.6f}")
+                log.line(f"simulated on {len(costs)} fresh paths: {mean:.6f}{text}; bound {training.bound:.6f}")
         finally:
             log.close()
+        source = training.source
         policy = CutPolicy(
             planner.pools,
             states=state_names(planner.stages[0]),
@@ -206,119 +193,28 @@ class Sddp(Solver):
             first=problem.objective.stage,
             planner=source if self.backward is not None and self.nonconvex == "targets" else None,
         )
+        policy.train_seconds = progress.seconds
         meta = {
             "iterations": progress.iteration, "solves": planner.solves, "numerical_troubles": planner.troubles,
             "stopped": why, "evaluation": "simulated by the stage models, not by the referee",
-            "looks": [(look.iteration, in_money(problem, look.mean)) for look in progress.looks],
-            "_costs": in_money(problem, costs) if len(costs) else costs,
+            "policy_of_iteration": best, "train_seconds": progress.seconds,
+            "train_cpu_seconds": progress.cpu_seconds,
+            "looks": [(look.iteration, money(look.mean)) for look in progress.looks],
+            "_costs": money(costs) if len(costs) else costs,
         }  # fmt: skip
-        bound = _best(progress)
         return Outcome(
-            "feasible", stop, bound=in_money(problem, bound) if np.isfinite(bound) else None,
-            bound_of=self._bound_of(risk), message=why, policy=policy, meta=meta,
+            "feasible", stop, bound=money(training.bound) if np.isfinite(training.bound) else None,
+            bound_of=self._bound_of(training.risk), message=why, policy=policy, meta=meta,
         )  # fmt: skip
 
-    def _train(
-        self, problem: Any, run: Run, planner: Planner, walker: Walker, rng: np.random.Generator, progress: Progress,
-        rules: Sequence[Rule], panel: Sequence[Path], final: Sequence[Path], key: str, log: Log,
-    ) -> tuple[str, str]:  # fmt: skip
-        """Iterate until a rule or a limit ends it; returns the word and the sentence."""
-        graph, depth = planner.graph, longest(planner.graph, self.depth)
-        ahead = sum(len(path.nodes) for path in final)
-        slowest, failures = 0.0, 0
-        if progress.iteration == 0:
-            self._warm_up(run, planner, walker, rng, log)
-        while True:
-            if (ended := _answer(rules, progress)) is not None:
-                return ended
-            reserve = min(1.1 * ahead * walker.pace, 0.5 * run.deadline.limit) if run.deadline.limit else 0
-            if run.over or run.deadline.remaining < reserve + slowest:
-                return run.why if run.over else "time", "time limit" if not run.stopped else "a callback said stop"
-            begin = time.perf_counter()
-            # forward: where does the present policy go?
-            feared = None if isinstance(planner.risk, Expectation) else planner.feared
-            paths = [draw_path(graph, rng, depth, stop=True, feared=feared) for _ in range(self.forward_paths)]
-            share = self.inset * INSET_FADES**progress.iteration
-            try:
-                walked = walker.walk(paths, lambda: run.over)
-                if walked is None:
-                    continue
-                costs, states = walked
-                # back: a cut at each state that was handed on, the last ones first
-                for t in range(max(len(path.nodes) for path in paths) - 1, -1, -1):
-                    for path, trail in zip(paths, states, strict=True):
-                        if t < len(path.nodes) and not run.over:
-                            node = int(path.nodes[t])
-                            planner.refine(node, planner.inside(node, trail[t], share))
-                bound = planner.bound()
-                failures = 0
-            except Trouble as trouble:
-                planner.troubles += 1
-                failures += 1
-                log.line(f"{progress.iteration + 1:>6} left out: {trouble}")
-                planner.forget()
-                if failures >= 5:
-                    raise OrrlError(f"five iterations in a row met numerical trouble; the last: {trouble}") from trouble
-                continue
-            progress.iteration += 1
-            progress.seconds = run.deadline.elapsed
-            progress.bounds.append(max(bound, _best(progress)))
-            run.bound(in_money(problem, bound), iteration=progress.iteration)
-            run.tell("iteration", iteration=progress.iteration)
-            if self.selection is not None and progress.iteration % self.clean_every == 0:
-                planner.clean()
-            slowest = max(0.9 * slowest, time.perf_counter() - begin)
-            look = None
-            if progress.iteration % self.check_every == 0:
-                look = walker.look(panel, progress, lambda: run.over)
-                if self.checkpoint is not None:
-                    save_checkpoint(self.checkpoint, key, planner, rng, progress)
-                    planner.forget()
-                    walker.forget()
-            log.iteration(
-                progress.iteration, bound, float(costs[0]), run.deadline.elapsed, planner.solves, look
-            )  # fmt: skip
-
-    def _warm_up(self, run: Run, planner: Planner, walker: Walker, rng: np.random.Generator, log: Log) -> None:
-        """Passes whose cuts are made under mean noise."""
-        if planner.multi or not isinstance(planner.risk, Expectation | CVaR | MeanCVaR | WorstCase):
-            return
-        for _ in range(self.warmup):
-            if run.deadline.elapsed > 0.3 * run.deadline.capped() or run.over:
-                break
-            path = draw_path(planner.graph, rng, longest(planner.graph, self.depth), stop=True)
-            try:
-                walked = walker.walk([path], lambda: run.over)
-                if walked is None:
-                    break
-                for t in range(len(path.nodes) - 1, -1, -1):
-                    node = int(path.nodes[t])
-                    planner.refine_by_mean(node, planner.inside(node, walked[1][0][t], self.inset))
-            except Trouble as trouble:
-                planner.troubles += 1
-                log.line(f"warm-up left: {trouble}")
-                break
-        planner.clean()
-
-    # ---- around it -----------------------------------------------------------------------------------------------
-    def _planner_engine(self) -> str | None:
-        return self.engine if self.backward is None else None
-
-    def _key(self, run: Run) -> dict[str, Any]:
+    def shaping(self) -> dict[str, Any]:
+        """The options that decide which cuts are made: what a checkpoint must agree with."""
         names = (
-            "forward_paths",
-            "cuts",
-            "selection",
-            "clean_every",
-            "warmup",
-            "inset",
-            "check_every",
-            "panel",
-            "depth",
-            "engine",
-        )
+            "forward_paths", "cuts", "selection", "clean_every", "warmup", "inset", "risk", "check_every", "panel",
+            "depth", "engine",
+        )  # fmt: skip
         told = self.options()
-        return {"seed": run.seed, "risk": told["risk"], **{name: told[name] for name in names}}
+        return {name: told[name] for name in names}
 
     def _rules(self, run: Run) -> list[Rule]:
         given = [] if self.stopping is None else self.stopping
@@ -328,12 +224,6 @@ class Sddp(Solver):
         if run.gap > 0:
             rules.append(Statistical(gap=run.gap))
         return rules or [SimulationStall()]
-
-    def _evaluations(self, planner: Planner) -> int:
-        """One path is enough where nothing is random."""
-        graph = planner.graph
-        certain = graph.linear and all(len(node.p) == 1 for node in graph.nodes)
-        return min(1, self.scenarios) if certain else self.scenarios
 
     def _bound_of(self, risk: RiskMeasure) -> str:
         parts = []
@@ -359,18 +249,3 @@ def in_money(problem: Any, cost: Any) -> Any:
     goal = problem.objective
     accrued = getattr(problem, "accrued", 0.0)
     return accrued - goal.sign * goal.discount**goal.stage * cost
-
-
-def _best(progress: Progress) -> float:
-    return progress.bounds[-1] if progress.bounds else -np.inf
-
-
-def _looks(rules: Sequence[Rule]) -> bool:
-    return any(getattr(rule, "looks", False) for rule in rules)
-
-
-def _answer(rules: Sequence[Rule], progress: Progress) -> tuple[str, str] | None:
-    for rule in rules:
-        if why := rule(progress):
-            return "iterations" if isinstance(rule, IterationLimit) else "converged", why
-    return None

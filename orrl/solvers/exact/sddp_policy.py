@@ -50,8 +50,14 @@ class CutPolicy(TargetPolicy):
         Whose stages decide; by default those of the problem that is played (of its convex form, where it has one).
     labels : sequence of str, optional
         The user's own names of the state's entries, for tables.
+
+    Attributes
+    ----------
+    train_seconds : float or None
+        Wall seconds of the training, resumed runs included; None where it is not known (cuts from a file).
     """
 
+    train_seconds: float | None = None
     scope: ClassVar[Literal["any", "instance", "distribution"]] = "instance"
     name = "sddp"
 
@@ -228,6 +234,7 @@ class CutPolicy(TargetPolicy):
             "labels": list(self.labels),
             "seen": sorted(self.seen),
             "first": self.first,
+            "train_seconds": self.train_seconds,
             "planner": None if self.planner is None else dump_object(self.planner),
         }
         kept, arrays = pack(self.pools)
@@ -238,7 +245,7 @@ class CutPolicy(TargetPolicy):
         """Inverse of `save`."""
         header, arrays = read_archive(path, f"{cls.__module__}:{cls.__qualname__}")
         planner = None if header["planner"] is None else load_object(header["planner"])
-        return cls(
+        policy = cls(
             unpack(header["pools"], arrays),
             states=header["states"],
             labels=header["labels"],
@@ -246,6 +253,8 @@ class CutPolicy(TargetPolicy):
             first=header["first"],
             planner=planner,
         )
+        policy.train_seconds = header.get("train_seconds")
+        return policy
 
 
 def pack(pools: Sequence[CutPool | None]) -> tuple[list[Any], dict[str, npt.NDArray[Any]]]:

@@ -30,8 +30,9 @@ class Progress:
     ----------
     iteration : int
         Iterations done, those of a resumed run included.
-    seconds : float
-        Wall seconds of this call.
+    seconds, cpu_seconds : float
+        Wall and processor seconds of the training, those of the runs that this one resumes included, but for what a
+        killed run did after its last checkpoint.
     bounds : list of float
         Lower bound after each iteration, minimised money.
     looks : list of Look
@@ -40,6 +41,7 @@ class Progress:
 
     iteration: int = 0
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
     bounds: list[float] = field(default_factory=list)
     looks: list[Look] = field(default_factory=list)
 
@@ -60,7 +62,10 @@ class IterationLimit:
 
 @dataclass(frozen=True, slots=True)
 class TimeLimit:
-    """Stop training after `seconds`; the simulation that follows is not counted (``time_limit=`` counts it)."""
+    """Stop training after `seconds`, resumed runs included; the simulation that follows is not counted.
+
+    ``time_limit=`` counts it, and the present call alone.
+    """
 
     seconds: float
 
