@@ -61,8 +61,15 @@ def to_pyomo_stages(program: Extensive, name: str, *, duals: bool = False) -> tu
     return model, own
 
 
-def to_cvxpy(program: Extensive) -> tuple[Any, Any]:
+def to_cvxpy(program: Extensive, columns: Any = None) -> tuple[Any, Any]:
     """A CVXPY problem over one vector of all columns.
+
+    Parameters
+    ----------
+    program : Extensive
+        Linear and conic stages.
+    columns : cvxpy.Variable, optional
+        The vector (M,) to use; a new one by default.
 
     Returns
     -------
@@ -80,7 +87,7 @@ def to_cvxpy(program: Extensive) -> tuple[Any, Any]:
     if program.engine == "ipopt":
         raise NotSupportedError("a stage has smooth rows, which CVXPY does not take: use backend='pyomo'")
     cp: Any = cvxpy
-    y = cp.Variable(len(program.cost), name="y")
+    y = cp.Variable(len(program.cost), name="y") if columns is None else columns
     low, high = program.limits()
     rows = _limited(cp, program.matrix @ y, low, high) + _limited(cp, y, program.lower, program.upper)
     # cones of equal height are one constraint

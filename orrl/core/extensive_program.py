@@ -6,6 +6,7 @@ A problem derives from one of them and says how its solution lies in the columns
 from __future__ import annotations
 
 from abc import abstractmethod
+from copy import copy
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -193,6 +194,7 @@ class StagesInCvxpy(StagesProgram):
         if self.extensive.engine == "ipopt":
             raise NotSupportedError("a stage has smooth rows, which CVXPY does not take: use backend='pyomo'")
         self.model, self.columns = to_cvxpy(self.extensive)
+        self._made = list(self.model.constraints)
 
     @property
     def handles(self) -> range:
@@ -200,13 +202,27 @@ class StagesInCvxpy(StagesProgram):
         return range(len(self.extensive.cost))
 
     def give(self, columns: npt.NDArray[np.int64], values: FloatArray, *, fix: bool) -> None:
-        """Fix by rows; its solvers take no start."""
+        """Fix by rows; its solvers take no start.
+
+        The row takes the place of the column's bounds: with both, a column fixed on a bound leaves an interior-point
+        method no interior, and it ends inexact.
+        """
         if not (fix and len(columns)):
             return
         import cvxpy as cp
 
-        rows = [*self.model.constraints, self.columns[columns] == values]
-        self.model = cp.Problem(self.model.objective, rows)
+        from .extensive_models import to_cvxpy
+
+        table = copy(self.extensive)
+        within = (table.lower[columns] <= values) & (values <= table.upper[columns])
+        table.lower, table.upper = table.lower.copy(), table.upper.copy()
+        table.lower[columns[within]] = table.upper[columns[within]] = values[within]
+        own = {id(row) for row in self._made}
+        added = [row for row in self.model.constraints if id(row) not in own]  # the user's
+        fixed, _ = to_cvxpy(table, self.columns)
+        outside = [self.columns[columns[~within]] == values[~within]] if not within.all() else []  # has no solution
+        self.model = cp.Problem(self.model.objective, [*fixed.constraints, *outside, *added])
+        self._made = list(fixed.constraints)
 
     @property
     def objective_variable(self) -> Any:

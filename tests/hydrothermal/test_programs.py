@@ -162,3 +162,29 @@ def test_names_and_refusals() -> None:
     with pytest.raises(DataError, match="3 stages of 3 plants"):
         problem.program(backend="highspy", scenario=InflowPath(np.zeros((2, 3))))
     assert problem.with_(network="ac").forms() == {"pyomo": ("ac",)}
+
+
+def test_fixing_in_cvxpy_keeps_added_rows_and_refuses_what_lies_outside_the_bounds() -> None:
+    import cvxpy as cp
+
+    problem = small(stages=2)
+    scenario = problem.scenario(3)
+    found = solved(problem, "cvxpy", scenario)
+    volume = found.solution["volume"]
+    for slack, status in ((1.0, "optimal"), (-1.0, "infeasible")):
+        program: Any = problem.program(backend="cvxpy", scenario=scenario)
+        row = program.columns[program.variable(("volume", 0, 0))] <= float(volume[0, 0]) + slack
+        program.model = cp.Problem(program.model.objective, [*program.model.constraints, row])
+        for _ in range(2):  # also when it is fixed again
+            program.encode(found.solution, fix=True)
+        outcome = program.solve(time_limit=20)
+        assert outcome.status == status
+    assert found.objective == pytest.approx(solved_when_fixed(problem, scenario, found.solution).objective, rel=1e-7)
+    families = {**found.solution.families, "volume": volume + 1e4}
+    assert solved_when_fixed(problem, scenario, Dispatch(families)).status == "infeasible"
+
+
+def solved_when_fixed(problem: Any, scenario: Any, solution: Dispatch) -> Any:
+    program = problem.program(backend="cvxpy", scenario=scenario)
+    program.encode(solution, fix=True)
+    return program.solve(time_limit=20)

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["drive"]
 
-# bounds as they are: Ipopt's relaxation by 1e-8 pays where a slack costs thousands
-EXACT = {"bound_relax_factor": 0.0}
+# Ipopt's relaxation of bounds by 1e-8 pays where a slack costs thousands; without any, rows that leave a column no room
+# (a full reservoir that must spill) leave the method no interior
+EXACT = {"bound_relax_factor": 1e-10}
 SOLVED = {"Solve_Succeeded", "Solved_To_Acceptable_Level", "Feasible_Point_Found"}
 LIMITS = {"Maximum_CpuTime_Exceeded": "time", "Maximum_WallTime_Exceeded": "time", "User_Requested_Stop": "user"}
 LIMITS["Maximum_Iterations_Exceeded"] = "iterations"
