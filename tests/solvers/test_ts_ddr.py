@@ -28,7 +28,8 @@ from orrl.solvers.learners.decision_rule import DecisionRule
 from orrl.solvers.learners.planes import PlanePool
 from orrl.solvers.learners.rule_network import RuleNet, RuleShape
 from orrl.solvers.learners.soft_stage import soften
-from orrl.solvers.learners.stage_costs import StageCosts, StageFunction
+from orrl.solvers.learners.stage_costs import StageCosts
+from orrl.solvers.learners.stage_function import StageFunction
 from orrl.solvers.learners.ts_ddr import TsDdr
 
 if TYPE_CHECKING:

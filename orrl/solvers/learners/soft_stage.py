@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from ...core.stages import Cone, Stage
+from .decision_rule import DecisionRule
 
-__all__ = ["Norm", "automatic_penalty", "soften"]
+__all__ = ["Misses", "Norm", "automatic_penalty", "soften"]
 
+FloatArray = npt.NDArray[np.float64]
 Norm = Literal["l1", "l2"]
 
 
@@ -61,3 +64,25 @@ def soften(stage: Stage, penalty: float, norm: Norm = "l1") -> Stage:
         ),
         cones=tuple(cones),
     )
+
+
+class Misses(DecisionRule):
+    """A soft rule that counts the targets it could not meet."""
+
+    def __init__(self, rule: DecisionRule) -> None:
+        self.__dict__.update(rule.__dict__)
+        self.asked = self.missed = 0
+
+    def nearest(self, node: int, state: FloatArray, noise: FloatArray, target: FloatArray) -> FloatArray:
+        """As `DecisionRule.nearest`."""
+        reached = super().nearest(node, state, noise, target)
+        assert self.box is not None
+        gap = abs(reached - target) > 1e-6 * (1.0 + self.box[1] - self.box[0])
+        self.asked += len(gap)
+        self.missed += int(gap.any(axis=1).sum())
+        return reached
+
+    @property
+    def share(self) -> float:
+        """Of the stages whose target was missed."""
+        return self.missed / max(1, self.asked)
