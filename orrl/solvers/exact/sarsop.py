@@ -2,7 +2,9 @@
 
 Below, alpha vectors: each is the value of a plan that can be carried out. Above, a sawtooth over belief points and
 corners. A trial walks from the initial belief along the action of the best upper bound and the observation with most
-gap left, and backs both bounds up on its way home. Both are valid at any moment: the search may stop anywhere.
+gap left, and backs both bounds up on its way home. Between trials the points that were met lift each other: above by
+the weights of their backups (`point_sweep`), below by backups in random order (Perseus: Spaan & Vlassis 2005, JAIR
+24:195-220). Both bounds are valid at any moment: the search may stop anywhere.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ from ...core.program import Outcome
 from ...core.solver import Solver
 from ...core.types import relative_gap
 from .alpha import AlphaPolicy, AlphaSet
+from .late_bound import LateBound
+from .point_sweep import Mix, sweep
 from .pomdp_bounds import blind_policies, fast_informed_bound, memoryless_policies, qmdp
 from .pomdp_model import PomdpArrays, pomdp_support, signed_value
 from .sawtooth import Sawtooth
@@ -33,6 +37,12 @@ __all__ = ["Sarsop", "Search"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+
+
+ROW_WORK = 1e5
+"""Multiplications of a sweep of the late bound that take about as long as one row of the sawtooth."""
+LOWER_ROW = 0.2
+"""Time of a row of the lower bound, in rows of the sawtooth."""
 
 
 @dataclass
@@ -51,6 +61,10 @@ class Sarsop(Solver):
         states bounds more beliefs), they only cannot get much closer than this share of the value.
     corner_share : float
         Work on the corners of the upper bound, as a share of the work of the trials.
+    late_share : float
+        The same for the bound of one who learns the state two steps late (`late_bound`); 0 goes without it.
+    raise_share : float
+        The same for lower backups at points that no backup has lifted since the trial (Perseus).
     delta : float
         Vectors within this of the best at a kept belief stay in use, as a share of the gap at the root.
     max_trials : int, optional
@@ -67,6 +81,8 @@ class Sarsop(Solver):
     trial_factors: tuple[float, ...] = (0.5, 0.02)
     tail: float = 1e-4
     corner_share: float = 0.3
+    late_share: float = 0.3
+    raise_share: float = 0.5
     delta: float = 0.0
     max_trials: int | None = None
     checkpoint: str | Path | None = None
@@ -164,6 +180,7 @@ class Node:
     bin: int
     number: int = -1
     children: dict[tuple[int, int], Node] = field(default_factory=dict)
+    mixes: dict[int, Mix] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -191,10 +208,12 @@ class Search:
         for vectors, taken, rule in memoryless_policies(model, self.fib, over=over):
             self.lower.add_plan(vectors, taken, [rule[model.law_of[a]] for a in taken])
         self.upper = Sawtooth(self.fib.max(axis=1))
+        self.late: LateBound | None = None
         self.nodes: list[Node] = []
         self.trials = self.backups = 0
         self.rows = 0  # sawtooth rows asked for by trials: the clock of the work on the corners, equal on every machine
         self.corner_rows = 0
+        self.late_rows = self.raise_rows = 0.0
         self.bins = Bins(self.upper.corner, states)
         self.root = self._node(model.initial, cut=False)
         self.low = self.lower.value(model.initial)
@@ -210,14 +229,29 @@ class Search:
         upper = min(float(q.max()), self.upper.bound(belief))
         return Node(belief, q, upper, self.bins.of(upper, belief))
 
-    def _step(self, node: Node, action: int) -> Step:
+    def _step(self, node: Node, action: int, *, tight: bool) -> Step:
         ahead = self.model.predict(node.belief, action)
         block, seen, rest = self.model.split(ahead, action)
-        high, _, _ = self.upper.query(block)
+        high, chosen, share = self.upper.query(block)
+        if self.late is not None:
+            late = self.late.ahead(node.belief, action)[seen]
+            high, chosen = np.minimum(high, late), np.where(late < high, -1, chosen)
+        if tight:
+            node.mixes[action] = self._mix(node, action, high, rest, chosen, share)
         self.rows += len(block)
         support = np.flatnonzero(ahead)
         part = support if 3 * len(support) < len(ahead) else None
         return Step(action, block, seen, rest, part, high, float(rest @ self.upper.corner))
+
+    def _mix(
+        self, node: Node, action: int, high: FloatArray, rest: FloatArray, chosen: IntArray, share: FloatArray
+    ) -> Mix:
+        """The bound of an action as a combination of points, for the sweeps."""
+        hit, g = chosen >= 0, self.model.discount
+        weight: FloatArray = np.bincount(chosen[hit], weights=share[hit], minlength=1).astype(np.float64)
+        used = np.flatnonzero(weight)
+        part = float(high.sum() + rest @ self.upper.corner) - float(weight[used] @ self.upper.value[used])
+        return Mix(float(node.belief @ self.model.reward[:, action]) + g * part, used, g * weight[used])
 
     def lower_q(self, node: Node, step: Step) -> tuple[float, FloatArray, IntArray]:
         """Lower bound of an action, of each observation's part (N,), and the best vector in use for it."""
@@ -231,23 +265,26 @@ class Search:
         gain = float(node.belief @ self.model.reward[:, step.action])
         return gain + self.model.discount * float(low.sum() + step.rest @ default), low, best
 
-    def lower_upper(self, node: Node) -> Step:
-        """Back the upper bound up at a node; only actions that may still be best are looked at."""
+    def lower_upper(self, node: Node, *, tight: bool = False) -> Step:
+        """Back the upper bound up at a node; only actions that may still be best are looked at.
+
+        `tight` keeps what the bound is made of for `sweep`.
+        """
         q, fresh = node.q, {}
         while True:
             action = int(q.argmax())
             if action in fresh:
                 break
-            fresh[action] = step = self._step(node, action)
+            fresh[action] = step = self._step(node, action, tight=tight)
             gain = float(node.belief @ self.model.reward[:, action])
             q[action] = min(q[action], gain + self.model.discount * float(step.high.sum() + step.rest_high))
         node.upper = min(node.upper, float(q[action]))
         return fresh[action]
 
-    def raise_lower(self, node: Node) -> None:
-        """Add the best vector that one backup gives at a node, where it is better there."""
+    def raise_lower(self, node: Node) -> int:
+        """Add the best vector that one backup gives at a node, where it is better there; returns the rows looked at."""
         old = self.lower.value(node.belief)
-        best, chosen = old, None
+        best, chosen, rows = old, None, 0
         for action in np.argsort(-node.q, kind="stable").tolist():
             if node.q[action] <= best:
                 break
@@ -256,11 +293,12 @@ class Search:
             support = np.flatnonzero(ahead)
             part = support if 3 * len(support) < len(ahead) else None
             step = Step(action, block, seen, rest, part, block.sum(axis=1), 0.0)
+            rows += len(block)
             value, _, plan = self.lower_q(node, step)
             if value > best:
                 best, chosen = value, (step, plan)
         if chosen is None or best <= old + 1e-10 * max(1.0, abs(old)):
-            return
+            return rows
         step, plan = chosen
         model, action = self.model, step.action
         law = model.laws[model.law_of[action]]
@@ -270,10 +308,11 @@ class Search:
         vector = model.reward[:, action] + model.discount * model.back(ahead, action)
         if float(vector @ node.belief) > old:
             self.lower.add(vector, action, np.array(self.lower.live, dtype=np.int64)[choice])
+        return rows
 
     def backup(self, node: Node) -> None:
         """Both bounds at a node."""
-        self.lower_upper(node)
+        self.lower_upper(node, tight=True)
         if node.number < 0:
             node.number = self.upper.add(node.belief, node.upper)
             self.nodes.append(node)
@@ -298,7 +337,10 @@ class Search:
             if hear is not None and hear(self.backups):
                 break
         self.trials += 1
+        self.sweep()
+        self.raise_points()
         cost = len(self.model.pairs) * self.model.shape[2]
+        self._lower_late()
         if self.corner_rows + cost <= self.options.corner_share * self.rows and not self.over():
             self.lower_corners()
             self.corner_rows += cost
@@ -336,6 +378,60 @@ class Search:
                 node.children[key] = self._node(step.block[best] / mass[best])
             node = node.children[key]
         return path
+
+    def _lower_late(self) -> None:
+        """Work on the bound of `late_bound`, in step with the trials: it pays where the noise is high."""
+        if self.late is None:
+            if self.options.late_share > 0.0 and LateBound.fits(self.model) and not self.over():
+                self.late = LateBound(self.model, self.fib, self.lower.block)
+            return
+        cost = self.late.work / ROW_WORK
+        while self.late.moving and self.late_rows + cost <= self.options.late_share * self.rows and not self.over():
+            self.late.sweep(over=self.over)
+            self.late_rows += cost
+
+    def sweep(self) -> None:
+        """Lower the upper bounds of all points together (see `point_sweep`)."""
+        nodes = self.nodes
+        if not nodes:
+            return
+        other = np.empty(len(nodes))
+        for i, node in enumerate(nodes):
+            rest = node.q.copy()
+            rest[list(node.mixes)] = -np.inf
+            other[i] = rest.max()
+        value = self.upper.value[: self.upper.count]
+        value, q = sweep([n.mixes for n in nodes], other, value, tolerance=1e-5 * (self.high - self.low))
+        self.upper.lower_all(value)
+        at = 0
+        for node, bound in zip(nodes, value.tolist(), strict=True):
+            for action in node.mixes:
+                node.q[action] = min(node.q[action], q[at])
+                at += 1
+            node.upper = min(node.upper, bound)
+        self.high = min(self.high, self.root.upper)
+
+    def raise_points(self) -> None:
+        """Rounds of lower backups at points in random order, each at one that no backup of its round has lifted."""
+        count, rng = self.upper.count, np.random.default_rng(self.trials)
+        points = self.upper.points[:count]
+        lift = self.high - self.low
+        while lift > 1e-3 * (self.high - self.low):
+            before = (points @ self.lower.block.T).max(axis=1)
+            left = np.ones(count, dtype=bool)
+            for i in rng.permutation(count).tolist():
+                if self.raise_rows >= self.options.raise_share * self.rows or self.over():
+                    break
+                if left[i]:
+                    known = len(self.lower.actions)
+                    self.raise_rows += LOWER_ROW * self.raise_lower(self.nodes[i])
+                    for vector in self.lower.vectors[known:]:
+                        left &= points @ vector <= before
+            else:
+                lift = float(((points @ self.lower.block.T).max(axis=1) - before).max(initial=0.0))
+                continue
+            break
+        self.low = max(self.low, self.lower.value(self.model.initial))
 
     def lower_corners(self) -> None:
         """Back the upper bound up where the state is known, once for each distinct row."""

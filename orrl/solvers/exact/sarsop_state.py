@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["restore", "save"]
 
 KIND = "orrl.sarsop-search"
-COUNTERS = ("trials", "backups", "rows", "corner_rows", "low", "high", "_kept")
+COUNTERS = ("trials", "backups", "rows", "corner_rows", "late_rows", "raise_rows", "low", "high", "_kept")
 
 
 def save(search: Search, path: str | Path, content_hash: str) -> None:
@@ -32,6 +32,9 @@ def save(search: Search, path: str | Path, content_hash: str) -> None:
     header = {"type": KIND, "content_hash": content_hash, **counters, "root_upper": search.root.upper}
     header["root_number"] = search.root.number
     known = sorted(search.bins.known.items())
+    mixes = [(node.number, action, mix) for node in nodes for action, mix in node.mixes.items()]
+    late = search.late
+    header["late_moving"] = late.moving if late else False
     write_archive(
         path,
         header,
@@ -53,6 +56,13 @@ def save(search: Search, path: str | Path, content_hash: str) -> None:
             "node_upper": np.array([n.upper for n in nodes]),
             "bin": np.array([n.bin for n in nodes], dtype=np.int64),
             "edges": np.array(edges, dtype=np.int64).reshape(-1, 4),
+            "mix_of": np.array([(n, a, len(m.point)) for n, a, m in mixes], dtype=np.int64).reshape(-1, 3),
+            "mix_base": np.array([m.base for _, _, m in mixes]),
+            "mix_point": np.concatenate([np.zeros(0, np.int64), *(m.point for _, _, m in mixes)]),
+            "mix_weight": np.concatenate([np.zeros(0), *(m.weight for _, _, m in mixes)]),
+            "late_q": late.q if late else np.zeros(0),
+            "late_second": late.second if late else np.zeros(0, np.int64),
+            "late_todo": late.todo if late else np.zeros(0, np.int64),
             "bin_total": search.bins.total,
             "bin_count": search.bins.count,
             "known": np.array([k for k, _ in known], dtype=np.int64),
@@ -69,6 +79,8 @@ def restore(search: Search, path: str | Path, content_hash: str) -> bool:
     FormatError
         Where the file belongs to another problem or is no such file.
     """
+    from .late_bound import LateBound
+    from .point_sweep import Mix
     from .sarsop import Node
 
     if not Path(path).exists():
@@ -90,6 +102,13 @@ def restore(search: Search, path: str | Path, content_hash: str) -> bool:
     nodes: list[Node] = [Node(b, q.copy(), float(u), int(place), i) for i, (b, q, u, place) in enumerate(rows)]
     for parent, action, seen, child in data["edges"].tolist():
         nodes[parent].children[action, seen] = nodes[child]
+    ends = np.cumsum(data["mix_of"][:, 2])[:-1]
+    points, weights = np.split(data["mix_point"], ends), np.split(data["mix_weight"], ends)
+    for (n, a, _), base, point, weight in zip(data["mix_of"].tolist(), data["mix_base"], points, weights, strict=False):
+        nodes[n].mixes[a] = Mix(float(base), point, weight)
+    if data["late_q"].size:
+        search.late = LateBound(search.model, search.fib, search.lower.block)
+        search.late.restore(data["late_q"], data["late_second"], data["late_todo"], header["late_moving"])
     search.nodes = nodes
     if header["root_number"] >= 0:
         search.root = nodes[header["root_number"]]

@@ -126,12 +126,23 @@ class Sawtooth:
         self.drop[:n] = self.value[:n] - straight
         self._stale = 10**9
 
-    def query(self, block: FloatArray) -> tuple[FloatArray, IntArray, FloatArray]:
-        """Bounds (N,) of unnormalised beliefs (N, S), the point that gave each (-1 for none), and its share."""
+    def lower_all(self, value: FloatArray) -> None:
+        """Lower the bounds of all points (N,); higher values are ignored."""
+        n = self.count
+        self.value[:n] = np.minimum(self.value[:n], value)
+        self.drop[:n] = np.minimum(0.0, self.value[:n] - self.points[:n] @ self.corner)
+        self._stale = 10**9
+
+    def sort(self) -> None:
+        """Put the points that lie below the corners in order, the deepest first."""
         if self._stale > 16:
             live = np.flatnonzero(self.drop[: self.count] < 0.0)
             self.order = live[np.argsort(self.drop[live], kind="stable")]
             self._stale = 0
+
+    def query(self, block: FloatArray) -> tuple[FloatArray, IntArray, FloatArray]:
+        """Bounds (N,) of unnormalised beliefs (N, S), the point that gave each (-1 for none), and its share."""
+        self.sort()
         n = len(block)
         out, chosen, share = np.empty(n), np.empty(n, dtype=np.int64), np.empty(n)
         source.compiled().sawtooth(
