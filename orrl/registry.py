@@ -56,10 +56,12 @@ OWN: dict[Kind, dict[str, str]] = {
     "learner": {
         "cem": "orrl.solvers.learners.cem:Cem",
         "double-q": "orrl.solvers.learners.sarsa:DoubleQ",
+        "dual-ascent": "orrl.solvers.learners.dual_ascent:DualAscent",
         "expected-sarsa": "orrl.solvers.learners.sarsa:ExpectedSarsa",
         "ppo": "orrl.solvers.learners.ppo:PPO",
         "q-learning": "orrl.solvers.learners.sarsa:QLearning",
         "sarsa": "orrl.solvers.learners.sarsa:Sarsa",
+        "td3": "orrl.solvers.learners.td3:TD3",
         "ts-ddr": "orrl.solvers.learners.ts_ddr:TsDdr",
     },
 }

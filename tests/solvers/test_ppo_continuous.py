@@ -14,7 +14,7 @@ from tank import Tank
 import orrl
 from orrl.core.errors import DataError
 from orrl.solvers.learners.heads import BetaHead, BetaLaw
-from orrl.solvers.learners.ppo import PPO
+from orrl.solvers.learners.ppo import PPO, PPOPolicy
 from orrl.solvers.learners.ppo_core import Clip, ppo_loss
 from orrl.solvers.learners.rewards import CenteredRewards, RawRewards, ScaledRewards
 
@@ -104,6 +104,32 @@ def test_the_unit_and_the_part_that_every_policy_pays_do_not_matter() -> None:
         mean = orrl.simulate(tank, policy, scenarios=300, seed=1).mean
         worth.append((mean - 8 * tank.base) / tank.weight)
     assert worth[0] == pytest.approx(worth[1], rel=0.05)
+
+
+# ---- where it starts -------------------------------------------------------------------------------------------------
+def test_a_training_starts_at_the_mean_and_deviation_that_it_is_given() -> None:
+    tank = Tank(noise=0.2, extra=1)
+    kernel = Tank.kernel([tank])
+    policy = PPOPolicy.fresh(kernel, (16,), 0, "cpu")
+    policy.begin_at(0.9, 0.05)
+    seen = policy.look(kernel, kernel.reset([tank.scenario(0)] * 5, [0] * 5))
+    mask = np.ones((5, 2), np.bool_)
+    law = policy.head.law(torch.as_tensor(policy.evaluate(seen)[0]), torch.as_tensor(mask))
+    assert isinstance(law, BetaLaw)
+    assert law.mean.detach().numpy() == pytest.approx(np.full((5, 2), 0.9), abs=2e-3)
+    deviation = (law.mean * (1 - law.mean) / (law.alpha + law.beta + 1)).sqrt()
+    assert deviation.detach().numpy() == pytest.approx(np.full((5, 2), 0.05), abs=2e-3)
+    first = {}
+    for start in (None, (0.9, 0.05)):
+        learner = PPO(episodes=32, start=start)
+        orrl.train(tank, learner, budget=orrl.Budget(iterations=1), seed=0)
+        first[start] = learner.log[0]["entropy"]
+    assert first[0.9, 0.05] < first[None] - 1.0
+    for wrong in ((0.9, 0.2), (1.0, 0.1), (0.5, 0.0)):
+        with pytest.raises(DataError, match="no unimodal Beta law"):
+            orrl.train(tank, PPO(start=wrong), budget=orrl.Budget(iterations=1))
+    with pytest.raises(DataError, match="leave it out"):
+        PPOPolicy(3, 2, 0, (4,)).begin_at(0.5, 0.1)
 
 
 # ---- learning --------------------------------------------------------------------------------------------------------

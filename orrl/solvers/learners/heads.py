@@ -12,10 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...core.errors import DataError
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-__all__ = ["HEADS", "BetaHead", "BetaLaw", "ChoiceHead", "Head", "Law", "masked_law"]
+__all__ = ["HEADS", "Acts", "BetaHead", "BetaLaw", "ChoiceHead", "Head", "Law", "UnitHead", "masked_law"]
 
 NEVER = -1e9  # logit of an action that is not accepted
 EDGE = 1e-6  # a drawn number keeps this distance from 0 and 1, where its density may be infinite or nothing
@@ -33,8 +35,8 @@ class Law(Protocol):
         ...
 
 
-class Head(Protocol):
-    """One kind of action."""
+class Acts(Protocol):
+    """One kind of action: what acts on outputs."""
 
     outputs: int
 
@@ -44,12 +46,16 @@ class Head(Protocol):
         """Actions drawn from the law, (N,) or (N, n), and the logarithms (N,) of their probabilities."""
         ...
 
-    def law(self, outputs: Tensor, mask: Tensor) -> Law:
-        """The law, differentiable in the outputs."""
-        ...
-
     def greedy(self, outputs: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
         """The action that is taken when nothing is explored."""
+        ...
+
+
+class Head(Acts, Protocol):
+    """One kind of action that has a law."""
+
+    def law(self, outputs: Tensor, mask: Tensor) -> Law:
+        """The law, differentiable in the outputs."""
         ...
 
 
@@ -95,7 +101,9 @@ class BetaLaw:
         assert outputs.shape == (len(mask), 2 * n), (outputs.shape, mask.shape)
         shape = 1.0 + torch.nn.functional.softplus(outputs)
         self.alpha, self.beta, self.mask = shape[:, :n], shape[:, n:], mask
-        self._beta = torch.distributions.Beta(self.alpha, self.beta, validate_args=False)
+        # torch.distributions.Beta builds a Dirichlet law each time, which takes longer than the network
+        self._both = self.alpha + self.beta
+        self._norm = self.alpha.lgamma() + self.beta.lgamma() - self._both.lgamma()
 
     @property
     def mean(self) -> Tensor:
@@ -104,12 +112,15 @@ class BetaLaw:
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Logarithm (N,) of the joint density at values (N, n)."""
-        inside = torch.where(self.mask, value, 0.5)
-        return torch.where(self.mask, self._beta.log_prob(inside), 0.0).sum(dim=1)
+        x = torch.where(self.mask, value, 0.5)
+        logs = (self.alpha - 1.0) * x.log() + (self.beta - 1.0) * (1.0 - x).log() - self._norm
+        return torch.where(self.mask, logs, 0.0).sum(dim=1)
 
     def entropy(self) -> Tensor:
         """Joint differential entropy (N,), at most 0."""
-        return torch.where(self.mask, self._beta.entropy(), 0.0).sum(dim=1)
+        rise = (self.alpha - 1.0) * self.alpha.digamma() + (self.beta - 1.0) * self.beta.digamma()
+        spread = self._norm - rise + (self._both - 2.0) * self._both.digamma()
+        return torch.where(self.mask, spread, 0.0).sum(dim=1)
 
 
 class BetaHead:
@@ -124,12 +135,29 @@ class BetaHead:
     def __init__(self, actions: int) -> None:
         self.outputs = 2 * actions
 
+    def bias(self, mean: float, spread: float) -> npt.NDArray[np.float64]:
+        """Outputs (2n,) whose laws have this mean and standard deviation.
+
+        Raises
+        ------
+        DataError
+            Where alpha or beta would be at most 1: the law would be wider than a unimodal one can be.
+        """
+        total = mean * (1.0 - mean) / spread**2 - 1.0 if spread > 0 else 0.0
+        shape = np.array([mean, 1.0 - mean]) * total
+        if not (0.0 < mean < 1.0 and (shape > 1.0).all()):
+            raise DataError(
+                f"no unimodal Beta law has mean {mean!r} and standard deviation {spread!r}: take a smaller deviation, "
+                "such as a third of the distance to the nearer end"
+            )
+        return np.repeat(np.log(np.expm1(shape - 1.0)), self.outputs // 2)
+
     def sample(
         self, outputs: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_], rng: np.random.Generator
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """Numbers (N, n), 0 where they have no effect."""
         with torch.no_grad():
-            law = self.law(torch.as_tensor(outputs), torch.as_tensor(mask))
+            law = self.law(torch.as_tensor(outputs), torch.tensor(mask))
             drawn = rng.beta(law.alpha.double().numpy(), law.beta.double().numpy())
             action = np.where(mask, np.clip(drawn, EDGE, 1.0 - EDGE), 0.0).astype(np.float32)
             return action, law.log_prob(torch.as_tensor(action)).numpy()
@@ -141,8 +169,30 @@ class BetaHead:
     def greedy(self, outputs: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
         """The mean (N, n), 0 where it has no effect."""
         with torch.no_grad():
-            mean = self.law(torch.as_tensor(outputs), torch.as_tensor(mask)).mean.numpy()
+            mean = self.law(torch.as_tensor(outputs), torch.tensor(mask)).mean.numpy()
         return np.where(mask, mean, 0.0).astype(np.float32)
 
 
-HEADS: dict[str, type[ChoiceHead | BetaHead]] = {"choice": ChoiceHead, "beta": BetaHead}
+class UnitHead:
+    """n numbers in [0, 1] with nothing random about them: the logistic function of the outputs."""
+
+    def __init__(self, actions: int) -> None:
+        self.outputs = actions
+
+    def numbers(self, outputs: Tensor, mask: Tensor) -> Tensor:
+        """Numbers (N, n), 0 where they have no effect, differentiable in the outputs."""
+        assert outputs.shape == mask.shape, (outputs.shape, mask.shape)
+        return outputs.sigmoid() * mask
+
+    def sample(
+        self, outputs: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_], rng: np.random.Generator
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """The greedy numbers, of probability 1."""
+        return self.greedy(outputs, mask), np.zeros(len(outputs), np.float32)
+
+    def greedy(self, outputs: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+        """`numbers`."""
+        return self.numbers(torch.as_tensor(outputs), torch.tensor(mask)).numpy()
+
+
+HEADS: dict[str, type[ChoiceHead | BetaHead | UnitHead]] = {"choice": ChoiceHead, "beta": BetaHead, "unit": UnitHead}

@@ -4,7 +4,7 @@ Schulman et al. (2017) for the algorithm; de Witt et al. (2020), "Is Independent
 Multi-Agent Challenge?", for independent PPO with shared parameters: each agent is a row of its own, with its own
 observation, the number of the agent, and the reward of the team. What an action is, a choice or numbers in the unit
 interval, is the head's business (`heads`). One iteration plays whole episodes in a batch of the problem's kernel, so no
-value stands in for what comes after the last decision.
+value stands in for what comes after the last decision, unless `cut` says that the clock alone ends them.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from ...core.budget import Budget, Clock
     from ...core.callbacks import Callback
+    from ...core.policy import Policy
     from ...core.types import Support
 
 __all__ = ["PPO", "PPOPolicy"]
@@ -60,11 +61,19 @@ class PPO(Learner):
         and "centered" for numbers. Observations are always normalised by their running mean and spread.
     hidden : tuple of int
         Layers of the policy network and of the value network.
+    start : (float, float), optional
+        Mean and standard deviation of each number before training; without it 0.5 and the width of the plain law. A
+        good guess saves the steps that lead there.
     target_kl : float
         An iteration's epochs end when the policy has moved this far.
+    cut : int, optional
+        Decisions after which an episode of the training is cut off, not over: the value network says what would follow.
+        Give it where the agent does not see a clock that ends the episode. By default every end is an end.
     check : int
         Iterations between looks at the greedy policy on the validation problems (the training problem where none are
         given); the best is kept.
+    worlds : int
+        Scenarios of each validation problem at a look, the same ones at all looks.
     threads : int
         Of torch, while it trains.
     checkpoint : path, optional
@@ -83,8 +92,11 @@ class PPO(Learner):
     max_norm: float = 0.5
     rewards: Literal["raw", "scaled", "centered"] | None = None
     hidden: tuple[int, ...] = (128, 128)
+    start: tuple[float, float] | None = None
     target_kl: float = 0.03
+    cut: int | None = None
     check: int = 10
+    worlds: int = 20
     threads: int = 1
     checkpoint: str | Path | None = None
     log: list[dict[str, float]] = field(default_factory=list, init=False)
@@ -131,13 +143,15 @@ class PPO(Learner):
         from .ppo_core import Clip, load_training
         from .rewards import REWARDS
 
-        batches = _batches(source, self.episodes, seed)
-        problems, kernel = next(batches)
+        drawn = batches(source, self.episodes, seed)
+        problems, kernel = next(drawn)
         judges = list(val) if val is not None else problems[:1]
         rng, shuffle = stream(seed, "ppo", "act"), stream(seed, "ppo", "shuffle")
         policy = PPOPolicy.fresh(kernel, self.hidden, seed, device)
+        if self.start is not None:
+            policy.begin_at(*self.start)
         net = policy.net
-        adam = torch.optim.Adam(net.parameters(), lr=self.learning_rate, eps=1e-5)
+        adam = torch.optim.Adam(net.parameters(), lr=self.learning_rate, eps=1e-5, fused=True)
         scale = REWARDS[self.rewards or ("centered" if is_continuous(kernel) else "scaled")]()
         clock, steps, iteration, best = budget.start(), 0, 0, -np.inf
         kept: dict[str, torch.Tensor] = {k: v.clone() for k, v in net.state_dict().items()}
@@ -152,30 +166,31 @@ class PPO(Learner):
             policy.scale.from_arrays("obs", arrays)
             kept = {k[5:]: torch.as_tensor(v) for k, v in arrays.items() if k.startswith("kept.")}
             for _ in range(iteration):  # the instances go on where they stood
-                problems, kernel = next(batches)
+                problems, kernel = next(drawn)
         stop = False
         while not stop and not clock.over(steps=steps, iterations=iteration):
             left = 1.0 - 0.9 * min(1.0, clock.fraction(steps=steps, iterations=iteration))
             for group in adam.param_groups:
                 group["lr"] = self.learning_rate * left
             policy.seen |= {p.content_hash for p in problems}
-            memory = _play(policy, kernel, problems, rng, seed + iteration)
+            memory = _play(policy, kernel, problems, rng, self.cut)
             steps += int(memory.alive.sum()) // max(1, policy.agents)
             clip = Clip(self.clip, None, self.value_weight, self.entropy_weight * left)
             row = self._update(policy, adam, memory, scale, clip, problems[0].objective.discount, shuffle)
             iteration += 1
             row |= {"iteration": iteration, "steps": steps, "seconds": clock.seconds, "return": memory.mean_return}
+            row["cpu_seconds"] = clock.cpu_seconds
             self.log.append(row)
             spent = clock.over(steps=steps, iterations=iteration)
             if iteration % self.check == 0 or spent:
-                row["greedy"] = worth = _judge(policy, judges, seed)
+                row["greedy"] = worth = judge(policy, judges, self.worlds, seed)
                 if worth >= best:
                     best, kept = worth, {k: v.clone() for k, v in net.state_dict().items()}
                 self._save(policy, adam, streams, scale, kept, clock, iteration, steps, best)
             info = {k: v for k, v in row.items() if isinstance(v, int | float)}
             stop = any([bool(tell(Event("iteration", clock.seconds, info=info))) for tell in callbacks])
             if not spent and not stop:
-                problems, kernel = next(batches)
+                problems, kernel = next(drawn)
         if best == -np.inf:  # stopped before the first look
             kept = net.state_dict()
         net.load_state_dict(kept)
@@ -199,7 +214,9 @@ class PPO(Learner):
 
         gamma = self.discount * discount
         rewards = scale(memory.rewards, memory.alive, gamma)
-        gain = core.advantages(rewards, memory.values, memory.alive, discount=gamma, smoothing=self.smoothing)
+        gain = core.advantages(
+            rewards, memory.values, memory.alive, discount=gamma, smoothing=self.smoothing, after=memory.after
+        )
         keep = memory.alive.ravel()
         obs, mask = memory.obs.reshape(keep.size, -1)[keep], memory.mask.reshape(keep.size, -1)[keep]
         chosen = memory.actions.reshape(keep.size, *memory.actions.shape[2:])[keep]
@@ -257,7 +274,7 @@ class PPO(Learner):
 
 @dataclass(slots=True)
 class _Memory:
-    """Decisions of T steps in N rows (an agent is a row)."""
+    """Decisions of T steps in N rows (an agent is a row), and the value of what follows where a row was cut off."""
 
     obs: npt.NDArray[np.float32]
     mask: npt.NDArray[np.bool_]
@@ -266,10 +283,11 @@ class _Memory:
     values: npt.NDArray[np.float32]
     rewards: npt.NDArray[np.float32]
     alive: npt.NDArray[np.bool_]
+    after: npt.NDArray[np.float32]
     mean_return: float
 
 
-def _batches(source: Any, rows: int, seed: int) -> Iterator[tuple[list[Any], Any]]:
+def batches(source: Any, rows: int, seed: int) -> Iterator[tuple[list[Any], Any]]:
     """Problems of each iteration and a kernel for them: one problem for all rows, or fresh ones."""
     if isinstance(source, Generator):
         drawn = source.stream(seed, "train")
@@ -285,19 +303,24 @@ def _batches(source: Any, rows: int, seed: int) -> Iterator[tuple[list[Any], Any
         yield problems, kernel
 
 
-def _play(policy: PPOPolicy, kernel: Any, problems: list[Any], rng: np.random.Generator, seed: int) -> _Memory:
-    """One episode a row, actions drawn from the policy."""
+def begin(kernel: Any, problems: Sequence[Any], rng: np.random.Generator) -> Any:
+    """Rows with fresh scenarios, one for each of the `problems` that `batches` gave with the kernel."""
     rows = len(problems)
     worlds = [p.scenario(int(s)) for p, s in zip(problems, rng.integers(2**31, size=rows), strict=True)]
     several = len(kernel.problems)
-    which = [0] * rows if several == 1 else [b % several for b in range(rows)]
-    state = kernel.reset(worlds, which)
+    return kernel.reset(worlds, [0] * rows if several == 1 else [b % several for b in range(rows)])
+
+
+def _play(policy: PPOPolicy, kernel: Any, problems: list[Any], rng: np.random.Generator, cut: int | None) -> _Memory:
+    """One episode a row, actions drawn from the policy."""
+    rows = len(problems)
+    state = begin(kernel, problems, rng)
     kept: list[tuple[Any, ...]] = []
     mask = kernel.mask(state)
     done = ~live(mask)
     total = np.zeros(rows)
     agents = max(1, policy.agents)
-    while not done.all():
+    while not done.all() and len(kept) != cut:
         obs = policy.look(kernel, state, learn=True)
         flat = mask.reshape(-1, mask.shape[-1])
         outputs, values = policy.evaluate(obs)
@@ -309,15 +332,18 @@ def _play(policy: PPOPolicy, kernel: Any, problems: list[Any], rng: np.random.Ge
         total += rewards * ~done
         done, mask = np.array(over), kernel.mask(state)
     obs, flags, chosen, logs, values, gains, alive = (np.array([row[i] for row in kept]) for i in range(7))
-    return _Memory(obs, flags, chosen, logs, values, gains, alive, float(total.mean()))
+    after = np.zeros(rows * agents, np.float32)
+    if len(kept) == cut:
+        after = np.where(alive[-1], policy.evaluate(policy.look(kernel, state))[1], after)
+    return _Memory(obs, flags, chosen, logs, values, gains, alive, after, float(total.mean()))
 
 
-def _judge(policy: PPOPolicy, problems: list[Any], seed: int) -> float:
+def judge(policy: Policy, problems: Sequence[Any], worlds: int, seed: int) -> float:
     """Mean of the signed objective of the greedy policy (higher is better); a failed episode counts as the worst."""
     worth = []
     for number, problem in enumerate(problems):
-        worlds = 1 if not problem.is_stochastic else 20
-        seeds = stream(seed, "ppo", "judge", number).integers(2**31, size=worlds)
+        drawn = worlds if problem.is_stochastic else 1
+        seeds = stream(seed, "ppo", "judge", number).integers(2**31, size=drawn)
         for episode in rollout(problem, policy, [problem.scenario(int(s)) for s in seeds], seed=seed):
             worth.append(-np.inf if episode.failed else problem.objective.sign * episode.value)
     return float(np.mean(worth))

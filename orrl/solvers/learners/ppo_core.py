@@ -31,8 +31,9 @@ def advantages(
     *,
     discount: float,
     smoothing: float,
+    after: npt.NDArray[np.float32] | None = None,
 ) -> npt.NDArray[np.float32]:
-    """Generalised advantages (2016, eq. 16) of whole episodes: nothing follows the last decision.
+    """Generalised advantages (2016, eq. 16) of episodes: nothing follows the last decision, unless `after` says so.
 
     Parameters
     ----------
@@ -40,9 +41,13 @@ def advantages(
         Of each decision; ``live`` is false after the end of a row's episode.
     discount, smoothing : float
         gamma and lambda.
+    after : (N,), optional
+        Value of what follows step T in the rows that were cut off there, not over.
     """
     gain = np.zeros_like(values)
-    ahead, carried = np.zeros(values.shape[1], np.float32), np.zeros(values.shape[1], np.float32)
+    ahead = np.zeros(values.shape[1], np.float32) if after is None else after
+    assert ahead.shape == values.shape[1:], (ahead.shape, values.shape)
+    carried = np.zeros(values.shape[1], np.float32)
     for t in reversed(range(len(values))):
         delta = rewards[t] + discount * ahead - values[t]
         carried = np.where(live[t], delta + discount * smoothing * carried, 0.0).astype(np.float32)
@@ -140,9 +145,9 @@ def save_training(
     arrays: dict[str, npt.NDArray[Any]],
 ) -> None:
     """Everything a training needs to go on where it stood: weights, moments, random streams."""
-    kept = {f"net.{k}": v.numpy() for k, v in net.state_dict().items()} | arrays
+    kept = {f"net.{k}": v.cpu().numpy() for k, v in net.state_dict().items()} | arrays
     for i, slot in adam.state_dict()["state"].items():
-        kept |= {f"adam.{i}.{k}": np.asarray(v) for k, v in slot.items()}
+        kept |= {f"adam.{i}.{k}": np.asarray(v.cpu()) for k, v in slot.items()}
     streams = {name: rng.bit_generator.state for name, rng in generators.items()}
     write_archive(path, {**header, "streams": streams}, kept)
 

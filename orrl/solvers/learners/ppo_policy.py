@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,8 @@ from ...core.seeds import stream
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    import torch
 
 __all__ = ["PPOPolicy"]
 
@@ -34,8 +36,14 @@ class PPOPolicy(Policy):
         Of torch.
     head : {"choice", "beta"}
         What the outputs mean, see `heads`.
+
+    Notes
+    -----
+    A learner with another network makes a subclass with another `tower`, names of `kinds` and `file_type`.
     """
 
+    file_type: ClassVar[str] = KIND
+    kinds: ClassVar[tuple[str, str]] = ("choice", "beta")  # heads for choices and for numbers
     name = "ppo"
     scope = "distribution"
     train_seconds = 0.0
@@ -50,16 +58,23 @@ class PPOPolicy(Policy):
         head: str = "choice",
     ) -> None:
         from .heads import HEADS
-        from .networks import TwoTowers
         from .ppo_core import RunningScale
 
         self.shape = (inputs, actions, agents, tuple(hidden))
         self.agents, self.device = agents, device
-        self.kind, self.head = head, HEADS[head](actions)
-        self.net = TwoTowers(inputs, self.head.outputs, hidden).to(device)
+        self.kind = head
+        self.head: Any = HEADS[head](actions)
+        self.net: Any = self.tower(inputs, self.head.outputs, hidden).to(device)
         self.scale = RunningScale(inputs - agents)
         self.greedy = True
         self.needs_observation = agents == 0
+
+    @staticmethod
+    def tower(inputs: int, outputs: int, hidden: Sequence[int]) -> torch.nn.Module:
+        """The network; its ``policy`` maps observations to the head's outputs."""
+        from .networks import TwoTowers
+
+        return TwoTowers(inputs, outputs, hidden)
 
     @classmethod
     def fresh(cls, kernel: Any, hidden: Sequence[int], seed: int, device: str) -> Self:
@@ -73,15 +88,34 @@ class PPOPolicy(Policy):
         shown = kernel.observe_agents(first) if agents else kernel.observe(first)
         inputs = int(np.prod(shown.shape[2 if agents else 1 :])) + agents
         with torch.random.fork_rng():
-            torch.manual_seed(int(stream(seed, "ppo", "weights").integers(2**31)))
-            return cls(inputs, actions, agents, hidden, device, "beta" if real else "choice")
+            torch.manual_seed(int(stream(seed, cls.name, "weights").integers(2**31)))
+            return cls(inputs, actions, agents, hidden, device, cls.kinds[real])
+
+    def begin_at(self, mean: float, spread: float) -> None:
+        """Move the law of an untrained policy's numbers; its weights are nearly nothing, so the bias decides.
+
+        Raises
+        ------
+        DataError
+            For choices, and where no law of the head has this mean and standard deviation.
+        """
+        import torch
+
+        from .heads import BetaHead
+
+        if not isinstance(self.head, BetaHead):
+            raise DataError("start is about numbers with a Beta law, these actions are not: leave it out")
+        net: Any = self.net
+        with torch.no_grad():
+            net.policy[-1].bias.copy_(torch.as_tensor(self.head.bias(mean, spread)))
 
     def look(self, kernel: Any, state: Any, *, learn: bool = False) -> npt.NDArray[np.float32]:
         """Scaled observations (N, inputs), one row an agent."""
         raw = kernel.observe_agents(state) if self.agents else kernel.observe(state)
-        return self._scaled(np.asarray(raw, np.float64), learn)
+        return self.scaled(np.asarray(raw, np.float64), learn=learn)
 
-    def _scaled(self, raw: npt.NDArray[np.float64], learn: bool) -> npt.NDArray[np.float32]:
+    def scaled(self, raw: npt.NDArray[np.float64], *, learn: bool = False) -> npt.NDArray[np.float32]:
+        """Raw observations as the network takes them."""
         rows = raw.reshape(-1, self.shape[0] - self.agents)
         if learn:
             self.scale.update(rows)
@@ -98,21 +132,29 @@ class PPOPolicy(Policy):
             outputs, value = self.net(torch.as_tensor(obs, device=self.device))
         return outputs.cpu().numpy(), value.cpu().numpy()
 
+    def outputs(self, obs: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Outputs for the head alone."""
+        import torch
+
+        with torch.no_grad():
+            found: npt.NDArray[np.float32] = self.net.policy(torch.as_tensor(obs, device=self.device)).cpu().numpy()
+        return found
+
     def reset(self, problem: Any, *, batch: int = 1, seed: int = 0) -> None:
         """Start the stream of sampled actions."""
-        self._rng = stream(seed, "ppo-policy")
+        self._rng = stream(seed, f"{type(self).name}-policy")
 
     def act(self, obs: Any, info: Mapping[str, Any]) -> Actions:
         """The head's greedy action, or a drawn one with ``greedy = False``."""
         mask, view = info["action_mask"], info["view"]
         real, known = is_continuous(view.kernel), self.shape[1]
-        if known != mask.shape[-1] or real != (self.kind == "beta"):
+        if known != mask.shape[-1] or real != (self.kind != "choice"):
             raise DataError(
-                f"policy {self.name!r} knows {known} {'numbers' if self.kind == 'beta' else 'actions'}, the problem "
+                f"policy {self.name!r} knows {known} {'actions' if self.kind == 'choice' else 'numbers'}, the problem "
                 f"has {mask.shape[-1]} {'numbers' if real else 'actions'}: pad both, or train on this problem"
             )
-        rows = self.look(view.kernel, view.state) if self.agents else self._scaled(np.asarray(obs, np.float64), False)
-        outputs, _ = self.evaluate(rows)
+        rows = self.look(view.kernel, view.state) if self.agents else self.scaled(np.asarray(obs, np.float64))
+        outputs = self.outputs(rows)
         flat = mask.reshape(-1, known)
         chosen = self.head.greedy(outputs, flat) if self.greedy else self.head.sample(outputs, flat, self._rng)[0]
         return chosen.reshape(len(mask), *view.kernel.action_shape)
@@ -121,7 +163,11 @@ class PPOPolicy(Policy):
         """Write weights and scales; no pickle."""
         from ...core.archive import write_archive
 
-        header: dict[str, Any] = {"type": KIND, "shape": [*self.shape[:3], list(self.shape[3])], "head": self.kind}
+        header: dict[str, Any] = {
+            "type": self.file_type,
+            "shape": [*self.shape[:3], list(self.shape[3])],
+            "head": self.kind,
+        }
         header |= {"seen": sorted(self.seen), "name": self.name, "train_seconds": self.train_seconds}
         weights = {f"net.{k}": v.cpu().numpy() for k, v in self.net.state_dict().items()}
         write_archive(path, header, weights | self.scale.to_arrays("obs"))
@@ -133,7 +179,7 @@ class PPOPolicy(Policy):
 
         from ...core.archive import read_archive
 
-        header, arrays = read_archive(path, KIND)
+        header, arrays = read_archive(path, cls.file_type)
         inputs, actions, agents, hidden = header["shape"]
         policy = cls(inputs, actions, agents, hidden, head=header.get("head", "choice"))
         policy.net.load_state_dict({k[4:]: torch.as_tensor(v) for k, v in arrays.items() if k.startswith("net.")})

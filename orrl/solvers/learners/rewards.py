@@ -1,7 +1,7 @@
 """Rewards of any magnitude in the unit that a value network likes; one object per training, with a running memory.
 
-Each takes the rewards (T, N) of whole episodes and gives those to learn from. None of them changes which policy is
-best. Torch is loaded with this module.
+Each learns from the rewards (T, N) of whole episodes and normalises those, or single rewards of a replay memory. None
+of them changes which policy is best. Torch is loaded with this module.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64] | npt.NDArray[np.float32]
     Flags = npt.NDArray[np.bool_]
+    Steps = npt.NDArray[np.int64]
 
 __all__ = ["REWARDS", "CenteredRewards", "RawRewards", "ScaledRewards"]
 
@@ -24,8 +25,16 @@ __all__ = ["REWARDS", "CenteredRewards", "RawRewards", "ScaledRewards"]
 class Rewards(Protocol):
     """Running normalisation of rewards."""
 
+    def learn(self, rewards: Floats, alive: Flags, discount: float) -> None:
+        """Learn from rewards (T, N) where `alive`."""
+        ...
+
+    def shaped(self, rewards: Floats, when: Steps, follows: Flags, discount: float) -> npt.NDArray[np.float32]:
+        """Rewards of any shape, of the steps `when`, normalised; `follows` is false where an episode ended."""
+        ...
+
     def __call__(self, rewards: Floats, alive: Flags, discount: float) -> npt.NDArray[np.float32]:
-        """Learn from rewards (T, N) where `alive`, and return them normalised."""
+        """Learn from rewards (T, N) where `alive`, and return them normalised, 0 elsewhere."""
         ...
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
@@ -37,11 +46,31 @@ class Rewards(Protocol):
         ...
 
 
-class RawRewards:
-    """As they are."""
+class _Rewards:
+    """Whole episodes: learn, then normalise."""
+
+    def learn(self, rewards: Floats, alive: Flags, discount: float) -> None:
+        raise NotImplementedError
+
+    def shaped(self, rewards: Floats, when: Steps, follows: Flags, discount: float) -> npt.NDArray[np.float32]:
+        raise NotImplementedError
 
     def __call__(self, rewards: Floats, alive: Flags, discount: float) -> npt.NDArray[np.float32]:
-        """Nothing is learnt."""
+        """Learn, then normalise."""
+        self.learn(rewards, alive, discount)
+        follows = np.vstack([alive[1:], np.zeros_like(alive[:1])])
+        when = np.broadcast_to(np.arange(len(rewards))[:, None], rewards.shape)
+        return np.where(alive, self.shaped(rewards, when, follows, discount), np.float32(0.0))
+
+
+class RawRewards(_Rewards):
+    """As they are."""
+
+    def learn(self, rewards: Floats, alive: Flags, discount: float) -> None:
+        """Nothing."""
+
+    def shaped(self, rewards: Floats, when: Steps, follows: Flags, discount: float) -> npt.NDArray[np.float32]:
+        """As they are."""
         return rewards.astype(np.float32)
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
@@ -52,18 +81,21 @@ class RawRewards:
         """Nothing."""
 
 
-class ScaledRewards:
+class ScaledRewards(_Rewards):
     """Divided by the spread of the discounted sums so far (Engstrom et al. 2020, "Implementation Matters", ICLR)."""
 
     def __init__(self) -> None:
         self.scale = RunningScale(1)
 
-    def __call__(self, rewards: Floats, alive: Flags, discount: float) -> npt.NDArray[np.float32]:
-        """Learn the spread, divide by it."""
+    def learn(self, rewards: Floats, alive: Flags, discount: float) -> None:
+        """Learn the spread."""
         gone = np.zeros(rewards.shape[1])
         for t in range(len(rewards)):
             gone = gone * discount + rewards[t]
             self.scale.update(gone[alive[t]][:, None] if alive[t].any() else np.zeros((1, 1)))
+
+    def shaped(self, rewards: Floats, when: Steps, follows: Flags, discount: float) -> npt.NDArray[np.float32]:
+        """Divided by the spread."""
         return (rewards / self.scale.std[0]).astype(np.float32)
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
@@ -75,7 +107,7 @@ class ScaledRewards:
         self.scale.from_arrays("return", arrays)
 
 
-class CenteredRewards:
+class CenteredRewards(_Rewards):
     """Scaled by what differs between episodes, not by what they all pay.
 
     Let b_t be the running mean of the return from step t on. ``(r_t + discount b_{t+1} - b_t) / s`` is shaping by a
@@ -90,8 +122,8 @@ class CenteredRewards:
         self.count, self.mean = np.zeros(0), np.zeros(0)
         self.total, self.square = 0.0, 0.0
 
-    def __call__(self, rewards: Floats, alive: Flags, discount: float) -> npt.NDArray[np.float32]:
-        """Learn mean and spread, then shape."""
+    def learn(self, rewards: Floats, alive: Flags, discount: float) -> None:
+        """Learn mean and spread."""
         steps = len(rewards)
         togo = np.zeros((steps + 1, rewards.shape[1]))
         for t in reversed(range(steps)):
@@ -108,10 +140,14 @@ class CenteredRewards:
         around = (togo[:-1] - level[:-1]) * alive
         self.total = self.fade * self.total + alive.sum()
         self.square = self.fade * self.square + (around**2).sum()
+
+    def shaped(self, rewards: Floats, when: Steps, follows: Flags, discount: float) -> npt.NDArray[np.float32]:
+        """``(r_t + discount b_{t+1} - b_t) / s``; nothing is known of steps that no episode has reached."""
+        level = np.append(self.mean, [0.0, 0.0])
+        when = np.minimum(when, len(self.mean))
         spread = max(np.sqrt(self.square / max(self.total, 1.0)), 1e-8)
-        follows = np.vstack([alive[1:], np.zeros_like(alive[:1])])
-        shaped = rewards + discount * level[1:] * follows - level[:-1]
-        return (np.where(alive, shaped, 0.0) / spread).astype(np.float32)
+        ahead = discount * level[np.minimum(when + 1, len(self.mean))] * follows
+        return np.asarray((rewards + ahead - level[when]) / spread, np.float32)
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Moments."""
