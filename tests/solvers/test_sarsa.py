@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import orrl
 from orrl.core import NotSupportedError, Support
@@ -13,6 +15,7 @@ from orrl.core.agents import IndexedKernel
 from orrl.core.jit import Source
 from orrl.core.types import Objective
 from orrl.solvers.learners.sarsa import DoubleQ, ExpectedSarsa, QLearning, Sarsa, TabularTD
+from orrl.solvers.learners.td_loop import SOURCE
 
 LENGTH = 4
 source = Source(tables={})
@@ -185,3 +188,28 @@ def test_wrong_options_and_wrong_sources_are_refused() -> None:
     assert not Sarsa().supports(shop)
     with pytest.raises(NotSupportedError, match="cannot learn"):
         orrl.train(shop, "sarsa", budget=orrl.Budget(iterations=10))
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 4), st.sampled_from([-np.inf, -1.0, 0.0, 0.5, 1.0, 2.0])), max_size=40),
+    st.lists(st.booleans(), min_size=5, max_size=5),
+)
+def test_the_best_action_is_known_after_any_changes(changes: list[tuple[int, float]], accepted: list[bool]) -> None:
+    """Kept up to date entry by entry, it is the first largest accepted one, ties included."""
+    code = SOURCE.plain
+    table, mask = np.zeros((1, 1, 5)), np.array([[accepted]])
+    lead, second = np.full((1, 1), -1), np.zeros((1, 1))
+    for action, value in changes:
+        if not accepted[action]:
+            continue
+        code.put(table, lead, second, 0, 0, action, value)
+        kept = np.where(mask[0, 0], table[0, 0], -np.inf)
+        best = int(kept.argmax()) if kept.max() > -np.inf else 0
+        assert lead[0, 0] in (-1, best)
+        assert scanned(table, mask, lead, second) == best
+
+
+def scanned(table: Any, mask: Any, lead: Any, second: Any) -> int:
+    """What the plain functions say, `greedy` and the `scan` that it falls back on."""
+    best = int(lead[0, 0])
+    return best if best >= 0 else int(SOURCE.plain.scan(table, mask, lead, second, 0, 0))

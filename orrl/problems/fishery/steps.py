@@ -34,13 +34,13 @@ def cumulated(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.ascontiguousarray(cdf)
 
 
-def guides(cdf: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-    """For each row (..., n) and g < G = n: the first point whose cumulated law exceeds g / G."""
+def guides(cdf: npt.NDArray[np.float64], fine: int = 1) -> npt.NDArray[np.int64]:
+    """For each row (..., n) and g < G = fine * n: the first point whose cumulated law exceeds g / G."""
     n = cdf.shape[-1]
     flat = cdf.reshape(-1, n)
-    marks = np.arange(n) / n
+    marks = np.arange(fine * n) / (fine * n)
     found = np.stack([np.searchsorted(row, marks, side="right") for row in flat])
-    return np.ascontiguousarray(np.minimum(found, n - 1).reshape(cdf.shape).astype(np.int64))
+    return np.ascontiguousarray(np.minimum(found, n - 1).reshape(*cdf.shape[:-1], -1).astype(np.int64))
 
 
 @SOURCE.add("i8(CDF, GUIDE, i8, i8, f8)")

@@ -37,6 +37,8 @@ GAME = {
     "REWARDS": "f8[::1]",
     "INDEX": "i8[:, ::1]",  # rows and actions, now and next: (4, N)
 }
+# of each agent and row: the best action, -1 where not known, and what no other one exceeds
+KNOWN = "i8[:, ::1], f8[:, ::1]"
 # `numbers` (12,): settings, how far the schedules are, the greedy policy's best and last value
 ALPHA, ALPHA_END, EPSILON, EPSILON_END, GAMMA, TRACE, DISCOUNT, PER_EPISODE, PER_STEP, FLOOR, BEST, LAST = range(12)
 # `counts` (13,): settings, where this run began and where to pause, what has been done, the episode of the best look
@@ -55,64 +57,112 @@ def uniform(random):  # type: ignore[no-untyped-def]
     return np.float64((z ^ (z >> np.uint64(31))) >> np.uint64(11)) * (1.0 / 9007199254740992.0)
 
 
-@SOURCE.add("i8(f8[:, :, ::1], MASK, i8, i8)")
-def greedy(table, mask, u, row):  # type: ignore[no-untyped-def]
+# `scan` and `wander` stand apart so that what calls them is small and becomes a part of the loop
+@SOURCE.add(f"i8(f8[:, :, ::1], MASK, {KNOWN}, i8, i8)")
+def scan(table, mask, lead, second, u, row):  # type: ignore[no-untyped-def]
     """Best accepted action, the first of equals; 0 where none is accepted."""
-    best, top = 0, -np.inf
+    best, top, next_ = 0, -np.inf, -np.inf
     for a in range(table.shape[2]):
-        if mask[u, row, a] and table[u, row, a] > top:
-            best, top = a, table[u, row, a]
+        value = table[u, row, a]
+        if value > next_ and mask[u, row, a]:
+            if value > top:
+                best, top, next_ = a, value, top
+            else:
+                next_ = value
+    lead[u, row], second[u, row] = best if top > -np.inf else -1, next_
     return best
 
 
-@SOURCE.add("i8(f8[:, :, ::1], MASK, i8, i8, f8, u8[::1])")
-def choose(table, mask, u, row, epsilon, random):  # type: ignore[no-untyped-def]
-    """Epsilon-greedy action among the accepted ones."""
-    if epsilon > 0.0 and uniform(random) < epsilon:
-        for _ in range(8 * mask.shape[2]):
-            a = np.int64(uniform(random) * mask.shape[2])
-            if mask[u, row, a]:
-                return a
-    return greedy(table, mask, u, row)
+@SOURCE.add(f"i8(f8[:, :, ::1], MASK, {KNOWN}, i8, i8)")
+def greedy(table, mask, lead, second, u, row):  # type: ignore[no-untyped-def]
+    """The same, where it is known."""
+    best = lead[u, row]
+    return best if best >= 0 else scan(table, mask, lead, second, u, row)
 
 
-@SOURCE.add("f8(GAME, f8[:, :, ::1], i8, f8, i8[::1], u8[::1])", entry=True)
-def play(  # type: ignore[no-untyped-def]
-    reset, step, data, sizes, mask, noise, memory, rewards, index, table, plays, discount, counts, random
-):
-    """Mean of the problem's own discounted return over greedy episodes."""
+@SOURCE.add(f"void(f8[:, :, ::1], {KNOWN}, i8, i8, i8, f8)")
+def put(table, lead, second, u, row, action, value):  # type: ignore[no-untyped-def]
+    """Write an entry and keep what is known of the row's best action, which most changes leave as it is.
+
+    `second` is at least every entry but the best one's; only where the best falls to it is the row scanned again.
+    """
+    old = table[u, row, action]
+    table[u, row, action] = value
+    best = lead[u, row]
+    if action == best:
+        if not (value >= old or value > second[u, row]):
+            lead[u, row] = -1
+    elif best >= 0 and value >= second[u, row]:
+        top = table[u, row, best]
+        if value > top or (value == top and action < best):
+            lead[u, row] = action
+        second[u, row] = min(value, top)
+
+
+@SOURCE.add("i8(MASK, i8, i8, u8[::1])")
+def wander(mask, u, row, random):  # type: ignore[no-untyped-def]
+    """Any accepted action, -1 where none was found."""
+    for _ in range(8 * mask.shape[2]):
+        a = np.int64(uniform(random) * mask.shape[2])
+        if mask[u, row, a]:
+            return a
+    return -1
+
+
+@SOURCE.add(f"void(GAME, f8[:, :, ::1], {KNOWN}, f8, f8[::1], i8[::1], u8[::1])")
+def episode(  # type: ignore[no-untyped-def]
+    reset, step, data, sizes, mask, noise, memory, rewards, index,
+    table, lead, second, discount, totals, counts, random,
+):  # fmt: skip
+    """Play greedily once; adds the discounted rewards to `totals` (N + 1,), the problem's own last."""
     agents = mask.shape[0]
-    total = 0.0
-    for _ in range(plays):
+    for i in range(len(noise)):
+        noise[i] = uniform(random)
+    reset(data, sizes, noise, memory, index[0])
+    factor = 1.0
+    for _ in range(counts[LONGEST]):
+        for u in range(agents):
+            index[1, u] = greedy(table, mask, lead, second, u, index[0, u])
         for i in range(len(noise)):
             noise[i] = uniform(random)
-        reset(data, sizes, noise, memory, index[0])
-        factor = 1.0
-        for _ in range(counts[LONGEST]):
-            for u in range(agents):
-                index[1, u] = greedy(table, mask, u, index[0, u])
-            for i in range(len(noise)):
-                noise[i] = uniform(random)
-            done = step(data, sizes, noise, memory, index[1], index[0], rewards)
-            counts[STEPS] += 1
-            total += factor * rewards[agents]
-            factor *= discount
-            if done:
-                break
-    counts[EPISODES] += plays
-    return total / plays
+        done = step(data, sizes, noise, memory, index[1], index[0], rewards)
+        counts[STEPS] += 1
+        for u in range(agents + 1):
+            totals[u] += factor * rewards[u]
+        factor *= discount
+        if done:
+            break
+    counts[EPISODES] += 1
 
 
-@SOURCE.add("void(GAME, f8[:, :, ::1], f8[:, :, ::1], f8[::1], i8[::1], u8[::1])", entry=True)
+@SOURCE.add(f"void(GAME, f8[:, :, ::1], {KNOWN}, f8, f8[:, ::1], i8[::1], u8[::1])", entry=True)
+def sample(  # type: ignore[no-untyped-def]
+    reset, step, data, sizes, mask, noise, memory, rewards, index,
+    table, lead, second, discount, found, counts, random,
+):  # fmt: skip
+    """Discounted rewards (episodes, N + 1) of greedy episodes, one by one."""
+    for i in range(found.shape[0]):
+        found[i] = 0.0
+        episode(
+            reset, step, data, sizes, mask, noise, memory, rewards, index,
+            table, lead, second, discount, found[i], counts, random,
+        )  # fmt: skip
+
+
+@SOURCE.add(f"void(GAME, f8[:, :, ::1], {KNOWN}, f8[:, :, ::1], f8[::1], f8[::1], i8[::1], u8[::1])", entry=True)
 def look(  # type: ignore[no-untyped-def]
-    reset, step, data, sizes, mask, noise, memory, rewards, index, table, best, numbers, counts, draws
-):
+    reset, step, data, sizes, mask, noise, memory, rewards, index,
+    table, lead, second, best, totals, numbers, counts, draws,
+):  # fmt: skip
     """Play greedily and keep the table where it is the best so far; all looks of a training see the same draws."""
     draws[0] = draws[1]
-    value = play(
-        reset, step, data, sizes, mask, noise, memory, rewards, index,
-        table, counts[PLAYS], numbers[DISCOUNT], counts, draws,
-    )  # fmt: skip
+    totals[:] = 0.0
+    for _ in range(counts[PLAYS]):
+        episode(
+            reset, step, data, sizes, mask, noise, memory, rewards, index,
+            table, lead, second, numbers[DISCOUNT], totals, counts, draws,
+        )  # fmt: skip
+    value = totals[len(totals) - 1] / counts[PLAYS]
     numbers[LAST] = value
     if counts[CHECKS] == 0 or value > numbers[BEST]:
         numbers[BEST] = value
@@ -124,15 +174,19 @@ def look(  # type: ignore[no-untyped-def]
     counts[CHECKS] += 1
 
 
-@SOURCE.add("void(GAME, f8[:, :, :, ::1], f8[:, :, ::1], i8[:, ::1], f8[::1], i8[::1], u8[::1], u8[::1])", entry=True)
+@SOURCE.add(
+    "void(GAME, f8[:, :, :, ::1], i8[:, :, ::1], f8[:, :, ::1], f8[:, :, ::1], i8[:, ::1], f8[::1], f8[::1], "
+    "i8[::1], u8[::1], u8[::1])",
+    entry=True,
+)
 def train(  # type: ignore[no-untyped-def]
     reset, step, data, sizes, mask, noise, memory, rewards, index,
-    tables, best, trail, numbers, counts, random, draws,
+    tables, leads, seconds, best, trail, totals, numbers, counts, random, draws,
 ):  # fmt: skip
     """Train up to the next pause; the schedules follow this run's share of the budget, and are at least at `FLOOR`."""
     agents, choices = mask.shape[0], mask.shape[2]
     rule, gamma, fade = counts[RULE], numbers[GAMMA], numbers[GAMMA] * numbers[TRACE]
-    table = tables[0]
+    table, lead, second = tables[0], leads[0], seconds[0]
     while counts[EPISODES] < counts[UNTIL] and counts[STEPS] < counts[UNTIL_STEP]:
         used = max(numbers[FLOOR], (counts[EPISODES] - counts[BASE]) * numbers[PER_EPISODE])
         used = min(1.0, max(used, (counts[STEPS] - counts[BASE_STEP]) * numbers[PER_STEP]))
@@ -145,7 +199,11 @@ def train(  # type: ignore[no-untyped-def]
             noise[i] = uniform(random)
         reset(data, sizes, noise, memory, index[0])
         for u in range(agents):
-            index[1, u] = choose(table, mask, u, index[0, u], epsilon, random)
+            index[1, u] = -1
+            if epsilon > 0.0 and uniform(random) < epsilon:  # the epsilon-greedy choice, written out twice for speed
+                index[1, u] = wander(mask, u, index[0, u], random)
+            if index[1, u] < 0:
+                index[1, u] = greedy(table, mask, lead, second, u, index[0, u])
             index[2, u] = index[0, u]
             trail[u, 0] = 0  # steps on the trace
         for t in range(counts[LONGEST]):
@@ -156,11 +214,15 @@ def train(  # type: ignore[no-untyped-def]
                 row, action, after = index[0, u], index[1, u], index[2, u]
                 ahead, value, following = 0, 0.0, 0
                 if not done:
-                    following = choose(table, mask, u, after, epsilon, random)
+                    following = -1
+                    if epsilon > 0.0 and uniform(random) < epsilon:
+                        following = wander(mask, u, after, random)
+                    if following < 0:
+                        following = greedy(table, mask, lead, second, u, after)
                     if rule == SARSA:
                         value = table[u, after, following]
                     elif rule != DOUBLE:
-                        ahead = greedy(table, mask, u, after)
+                        ahead = greedy(table, mask, lead, second, u, after)
                         value = table[u, after, ahead]
                         if rule == EXPECTED:
                             mean, number = 0.0, 0
@@ -172,21 +234,24 @@ def train(  # type: ignore[no-untyped-def]
                 if rule == DOUBLE:
                     one = 1 if uniform(random) < 0.5 else 2
                     if not done:
-                        value = tables[3 - one, u, after, greedy(tables[one], mask, u, after)]
+                        ahead = greedy(tables[one], mask, leads[one], seconds[one], u, after)
+                        value = tables[3 - one, u, after, ahead]
                     change = alpha * (rewards[u] + gamma * value - tables[one, u, row, action])
-                    tables[one, u, row, action] += change
-                    table[u, row, action] += 0.5 * change  # the mean of the two, which acts
+                    put(tables[one], leads[one], seconds[one], u, row, action, tables[one, u, row, action] + change)
+                    # the mean of the two acts
+                    put(table, lead, second, u, row, action, table[u, row, action] + 0.5 * change)
                 else:
                     change = alpha * (rewards[u] + gamma * value - table[u, row, action])
                     if fade == 0.0:
-                        table[u, row, action] += change
+                        put(table, lead, second, u, row, action, table[u, row, action] + change)
                     else:
                         length = trail.shape[1] - 1
                         trail[u, 1 + t % length] = row * choices + action
                         trail[u, 0] = min(trail[u, 0] + 1, length)
                         for back in range(trail[u, 0]):
                             place = trail[u, 1 + (t - back) % length]
-                            table[u, place // choices, place % choices] += change
+                            i, j = place // choices, place % choices
+                            put(table, lead, second, u, i, j, table[u, i, j] + change)
                             change *= fade
                         if rule == Q and following != ahead:
                             trail[u, 0] = 0
@@ -197,7 +262,10 @@ def train(  # type: ignore[no-untyped-def]
         counts[EPISODES] += 1
         counts[TRAINED] += 1
         if counts[TRAINED] % counts[CHECK] == 0:
-            look(reset, step, data, sizes, mask, noise, memory, rewards, index, table, best, numbers, counts, draws)
+            look(
+                reset, step, data, sizes, mask, noise, memory, rewards, index,
+                table, lead, second, best, totals, numbers, counts, draws,
+            )  # fmt: skip
 
 
 class Training:
@@ -209,12 +277,15 @@ class Training:
         gamma = discount if learner.gamma is None else learner.gamma
         shape = (game.agents, game.states, game.actions)
         self.tables = np.zeros((3 if learner.rule == DOUBLE else 1, *shape))
+        self.leads = np.full(self.tables.shape[:3], -1, np.int64)
+        self.seconds = np.zeros(self.tables.shape[:3])
         self.best = np.zeros(shape)
         fade = gamma * learner.trace
         length = 1 if fade == 0.0 else game.horizon
         if 0.0 < fade < 1.0:
             length = min(length, 1 + int(np.log(FAINT) / np.log(fade)))
         self.trail = np.zeros((game.agents, 1 + length), np.int64)
+        self.totals = np.zeros(game.agents + 1)
         self.numbers, self.counts = np.zeros(12), np.zeros(13, np.int64)
         alpha = learner.alpha, learner.alpha if learner.alpha_end is None else learner.alpha_end
         self.numbers[:7] = *alpha, learner.epsilon, learner.epsilon_end, gamma, learner.trace, discount
@@ -242,6 +313,7 @@ class Training:
         """Fresh tables for the next of the runs that share the budget."""
         runs = self.learner.restarts
         self.tables[:] = self.learner.initial
+        self.leads[:] = -1
         self.counts[[BASE, BASE_STEP]] = self.counts[[EPISODES, STEPS]]
         never = np.iinfo(np.int64).max
         self.last = never if episodes is None else max(1, episodes * (turn + 1) // runs)
@@ -254,8 +326,9 @@ class Training:
         self.counts[UNTIL] = min(self.last, self.episodes + episodes)
         self.numbers[FLOOR] = floor
         self.code.train(
-            *self.game, self.tables, self.best, self.trail, self.numbers, self.counts, self.random, self.draws
-        )
+            *self.game, self.tables, self.leads, self.seconds, self.best, self.trail, self.totals, self.numbers,
+            self.counts, self.random, self.draws,
+        )  # fmt: skip
 
     @property
     def ended(self) -> bool:
@@ -264,5 +337,6 @@ class Training:
 
     def finish(self) -> float:
         """Look at the last tables of a run too; their value."""
-        self.code.look(*self.game, self.tables[0], self.best, self.numbers, self.counts, self.draws)
+        known = self.tables[0], self.leads[0], self.seconds[0]
+        self.code.look(*self.game, *known, self.best, self.totals, self.numbers, self.counts, self.draws)
         return float(self.numbers[LAST])
