@@ -1,15 +1,16 @@
-"""Harvest rules: the published replication, filtering, caps, tuning, other operating models, pictures."""
+"""Harvest rules: by hand, filtered, tuned, on other operating models."""
 
 from __future__ import annotations
 
-import matplotlib
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from orrl.core.errors import DataError
 from orrl.core.rollout import rollout
 from orrl.core.seeds import spawn_seeds
-from orrl.problems.fishery import Fishery, GordonSchaefer, Ricker, plot
+from orrl.problems.fishery import Fishery, GordonSchaefer, Ricker
 from orrl.problems.fishery.catalogue import instance
 from orrl.problems.fishery.rules import (
     ConstantEscapement,
@@ -25,26 +26,7 @@ from orrl.problems.fishery.rules import (
 from orrl.problems.fishery.tuning import tune
 from orrl.solvers.exact.alpha import AlphaPolicy
 
-matplotlib.use("agg")
 REPLICATES = 2000
-# NPV as the paper counts it, its standard error, mean biomass after year 50, share extinct; 2000 replicates of an
-# independent implementation (sigma_g 0.15; sigma_m in the key)
-PUBLISHED = {
-    (0.0, "msy"): (1.50, 0.16, 0.80),
-    (0.0, "tac-80"): (1.70, 0.39, 0.51),
-    (0.0, "constant-escapement"): (2.56, 0.53, 0.18),
-    (0.0, "sdp-raw"): (2.56, 0.56, 0.17),
-    (0.1, "msy"): (1.35, 0.13, 0.85),
-    (0.1, "tac-80"): (1.64, 0.36, 0.55),
-    (0.1, "constant-escapement"): (2.38, 0.43, 0.33),
-    (0.1, "sdp-raw"): (2.41, 0.48, 0.28),
-    (0.1, "qmdp"): (2.47, 0.56, 0.19),
-    (0.15, "msy"): (1.25, 0.10, 0.89),
-    (0.15, "tac-80"): (1.57, 0.33, 0.60),
-    (0.15, "constant-escapement"): (2.00, 0.22, 0.72),
-    (0.15, "sdp-raw"): (2.10, 0.28, 0.63),
-    (0.15, "qmdp"): (2.37, 0.55, 0.23),
-}
 
 
 def optimal_choice(problem: Fishery) -> np.ndarray:
@@ -59,31 +41,19 @@ def optimal_choice(problem: Fishery) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def played() -> dict:
-    """Episodes of every policy of the table."""
+    """Episodes of raw and filtered policies on the same noise, sigma_g 0.15."""
     found = {}
-    for sigma_m in (0.0, 0.1, 0.15):
+    for sigma_m in (0.0, 0.15):
         problem = instance("paper-a", sigma_g=0.15, sigma_m=sigma_m, start="paper")
         choice = optimal_choice(problem)
         worlds = [problem.scenario(s) for s in spawn_seeds(7, REPLICATES, "replication")]
-        policies = [Msy(), Tac(), ConstantEscapement(), OnSurvey(choice.argmax(axis=1))]
-        policies.append(OnBelief(lambda b, q=choice: (b @ q).argmax(axis=1), name="qmdp"))
-        policies.append(Filtered(ConstantEscapement()))
+        policies = [ConstantEscapement(), Filtered(ConstantEscapement())]
+        if sigma_m:
+            policies.append(OnSurvey(choice.argmax(axis=1)))
+            policies.append(OnBelief(lambda b, q=choice: (b @ q).argmax(axis=1), name="qmdp"))
         for policy in policies:
             found[sigma_m, policy.name] = rollout(problem, policy, worlds)
     return found
-
-
-@pytest.mark.parametrize("cell", PUBLISHED, ids=lambda c: f"{c[1]}-{c[0]}")
-def test_replication(played, cell):
-    episodes = played[cell]
-    npv, biomass, extinct = PUBLISHED[cell]
-    value = 0.95 * np.array([e.value for e in episodes])
-    stock = np.array([e.final.stock for e in episodes])
-    error = value.std(ddof=1) / REPLICATES**0.5
-    assert abs(value.mean() - npv) <= 4 * np.hypot(error, 0.026) + 0.005
-    late = stock[:, 50:].mean(axis=1)
-    assert abs(late.mean() - biomass) <= 4 * np.sqrt(2) * late.std() / REPLICATES**0.5 + 0.005
-    assert abs((stock[:, -1] <= 0).mean() - extinct) <= 4 * np.sqrt(2 * extinct * (1 - extinct) / REPLICATES) + 0.005
 
 
 def test_filtering_beats_the_raw_survey(played):
@@ -101,9 +71,9 @@ def test_without_survey_error_filtering_changes_nothing(played):
         np.testing.assert_array_equal(a.actions, b.actions)
 
 
-@pytest.mark.parametrize(("sigma_m", "npv", "biomass", "extinct"), [(0.1, 2.47, 0.55, 0.20), (0.15, 2.37, 0.54, 0.25)])
-def test_the_authors_alpha_vectors_earn_what_they_say(data_root, sigma_m, npv, biomass, extinct):
-    """APPL's vectors: their value at the uniform belief is earned from there; and the paper's own protocol."""
+@pytest.mark.parametrize("sigma_m", [0.1, 0.15])
+def test_the_authors_alpha_vectors_earn_what_they_say(data_root, sigma_m):
+    """APPL's vectors: their value at the uniform belief is earned from there."""
     uniform = instance("paper-a", sigma_m=sigma_m)
     file = data_root("fishery") / "appl_policies" / f"gs_sg0.15_sm{sigma_m:g}.policyx"
     vectors = AlphaPolicy.read_policyx(file, uniform)
@@ -112,13 +82,6 @@ def test_the_authors_alpha_vectors_earn_what_they_say(data_root, sigma_m, npv, b
     assert abs(value.mean() - vectors.value(uniform.belief)) <= 4 * value.std() / 1000**0.5 + 0.02  # a gap is left
     few = rollout(uniform, vectors, worlds[:20])
     np.testing.assert_allclose([e.value for e in few], value[:20])  # the solver's own belief is the fishery's
-    paper = instance("paper-a", sigma_m=sigma_m, start="paper")
-    episodes = rollout(paper, OnBelief(vectors), [paper.scenario(s) for s in spawn_seeds(7, REPLICATES, "replication")])
-    value = 0.95 * np.array([e.value for e in episodes])
-    stock = np.array([e.final.stock for e in episodes])
-    assert abs(value.mean() - npv) <= 4 * np.hypot(value.std() / REPLICATES**0.5, 0.026) + 0.005
-    assert abs(stock[:, 50:].mean() - biomass) < 0.04
-    assert abs((stock[:, -1] <= 0).mean() - extinct) <= 4 * np.sqrt(2 * extinct * (1 - extinct) / REPLICATES) + 0.005
 
 
 def test_rules_by_hand():
@@ -133,24 +96,13 @@ def test_rules_by_hand():
     low, high = 0.4 * points.b_msy, 0.8 * points.b_msy
     expected = points.f_msy * stock * np.clip((stock - low) / (high - low), 0.0, 1.0)
     np.testing.assert_allclose(Precautionary().quota(stock, problem), expected)
+    late = replace(problem, order="recruit-harvest")
+    np.testing.assert_allclose(late.reference.b_msy, points.escapement)  # what the last catch has left
+    np.testing.assert_allclose(late.reference.f_msy, points.msy / points.escapement)
+    expected = np.maximum(problem.growth.f(stock) - points.escapement, 0.0)
+    np.testing.assert_allclose(ConstantEscapement().quota(stock, late), expected)
     with pytest.raises(DataError, match="has no parameter 'mortality': it has escapement"):
         ConstantEscapement(mortality=0.1)
-
-
-def test_a_cap_binds_changes_of_the_quota():
-    problem = instance("paper-a", sigma_m=0.15, start="paper")
-    worlds = [problem.scenario(s) for s in range(50)]
-    capped, free = (
-        rollout(problem, Tac(cap=cap), worlds, kernel_options={"action": "share", "grid": False}) for cap in (0.2, None)
-    )
-    floor = 0.1 * problem.reference.msy
-
-    def worst(episodes):
-        quota = np.array([e.final.quota for e in episodes])
-        return (np.abs(np.diff(quota)) / np.maximum(quota[:, :-1], floor)).max()
-
-    assert worst(capped) <= 0.2 + 1e-9
-    assert worst(free) > 0.5
 
 
 def test_tuning_and_test_scenarios_are_apart():
@@ -205,25 +157,6 @@ def test_good_surveys_help_the_rule_that_uses_them():
     values = [[e.value for e in rollout(problem, Filtered(ConstantEscapement(effort=e)), worlds)] for e in (0, 1)]
     gain = np.array(values[1]) - np.array(values[0])
     assert gain.mean() > 4 * gain.std() / 20
-
-
-def test_pictures():
-    problem = instance("paper-a", n=40, start="paper")
-    episodes = rollout(problem, Filtered(ConstantEscapement()), [problem.scenario(s) for s in range(20)])
-    ax = plot.policy_curves(problem, {"ce": ConstantEscapement(), "sdp": optimal_choice(problem).argmax(axis=1)})
-    lines = ax.get_lines()
-    assert [line.get_label() for line in lines] == ["ce", "sdp"]
-    assert lines[0].get_ydata().max() == pytest.approx(problem.reference.escapement)
-    assert len(plot.stock_fan(episodes).collections) == 2
-    ax = plot.belief_evolution(problem, episodes[0].final)
-    shown = ax.collections[0].get_array().reshape(40, 100)
-    np.testing.assert_allclose(shown.sum(axis=0), 1.0)
-    np.testing.assert_allclose(shown[:, -1], problem.at(episodes[0].final).belief, atol=1e-12)
-    vectors = np.stack([problem.grids.stocks, 1.0 - problem.grids.stocks])
-    assert len(plot.alpha_vectors(problem, vectors, [1, 5]).get_lines()) == 3
-    assert "overfish" in plot.kobe(episodes).get_title()
-    with pytest.raises(DataError, match="give at least one"):
-        plot.kobe([])
 
 
 def test_growth_of_hake_and_plaice_is_in_tonnes():

@@ -59,6 +59,7 @@ def bluefin(*, sigma_m: float = 0.1, **options: Any) -> Fishery:
     """
     growth = Ricker(r=0.05699246, K=0.9903371)
     own: dict[str, Any] = {"growth": growth, "sigma_g": 0.01720091, "discount": 0.99, "noise": "lognormal", "top": 1.5}
+    own |= {"scale": 1_178_363.216, "unit": "t"}  # largest total biomass of the published series
     own |= {"n": 151, "steps": 300, "rule": "cell", "name": f"bluefin(sigma_m={sigma_m:g})"}
     return Fishery(**{**own, "sigma_m": sigma_m, **options})
 

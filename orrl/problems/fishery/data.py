@@ -237,8 +237,15 @@ class Fishery(Problem):
 
     @cached_property
     def reference(self) -> ReferencePoints:
-        """S*, B_MSY, MSY, F_MSY of the growth law with this discount."""
-        return self.growth.reference(self.discount, self.top)
+        """S*, B_MSY, MSY, F_MSY of the growth law with this discount.
+
+        B_MSY is the stock that the manager meets: ``f(S*)``, or S* where growth comes first, as that is what the last
+        catch has left.
+        """
+        points = self.growth.reference(self.discount, self.top)
+        if self.order == "observe-harvest-recruit" or not points.escapement > 0.0:
+            return points
+        return points._replace(b_msy=points.escapement, f_msy=points.msy / points.escapement)
 
     @property
     def b_lim(self) -> float:

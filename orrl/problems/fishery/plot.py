@@ -1,4 +1,4 @@
-"""Pictures of a fishery: policy curves, stock fans, how a belief moves, alpha vectors, the Kobe plot.
+"""Pictures of a fishery: policy curves, stock fans, beliefs, alpha vectors, price of risk, hindcast, the Kobe plot.
 
 Every function draws on ``ax`` or on a new figure of its own (never on pyplot's), and returns the Axes. Stocks and
 catches are in the problem's unit (``scale``). Matplotlib is imported when something is drawn.
@@ -18,12 +18,13 @@ from .belief import BeliefFilter
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import pandas as pd
     from matplotlib.axes import Axes
 
     from ...core.rollout import Trajectory
     from .data import Fishery, FisheryState
 
-__all__ = ["alpha_vectors", "belief_evolution", "kobe", "policy_curves", "stock_fan"]
+__all__ = ["alpha_vectors", "belief_evolution", "hindcast", "kobe", "policy_curves", "price_of_risk", "stock_fan"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -137,6 +138,78 @@ def alpha_vectors(problem: Fishery, vectors: FloatArray, actions: Any = None, *,
     ax.plot(g.stocks * size, values.max(axis=0), color=INK, linewidth=1.6, label="best, if the stock were known")
     _words(ax, problem, "stock", "discounted value")
     ax.set_ylabel("discounted value", fontsize=9, color=INK)
+    ax.legend(frameon=False, fontsize=8)
+    return ax
+
+
+def price_of_risk(
+    limits: Sequence[float], values: Sequence[float], prices: Sequence[float], *, ax: Axes | None = None
+) -> Axes:
+    """Value (left) and price of risk (right) against the limit on the discounted time at risk.
+
+    Parameters
+    ----------
+    limits, values, prices : (N,)
+        Limit, objective and ``meta["price"]`` of results of ``cmdp-lp``; an infinite limit is drawn as the value
+        without one. Short lines through the values have the price for their slope, which is what the dual says.
+
+    Returns
+    -------
+    Axes
+        That of the value; the price's is the last of its figure.
+    """
+    told = [np.asarray(x, np.float64) for x in (limits, values, prices)]
+    if told[0].ndim != 1 or any(x.shape != told[0].shape for x in told) or not np.isfinite(told[0]).any():
+        shapes = ", ".join(str(x.shape) for x in told)
+        raise DataError(
+            f"limits, values and prices have shapes {shapes}: give (N,) each, with one finite limit or more"
+        )
+    if np.isnan(told[0]).any() or not all(np.isfinite(x).all() for x in told[1:]) or (told[2] < -1e-9).any():
+        raise DataError(
+            "a limit, value or price is no number, or a price is negative: give those of results that are optimal"
+        )
+    order = np.argsort(told[0])
+    limit, value, price = (x[order] for x in told)
+    ax = new_axes((6.4, 4.2)) if ax is None else ax
+    colour, other = safe_colours(4)[0], safe_colours(4)[3]
+    near = np.isfinite(limit)
+    x, v, p = limit[near], value[near], price[near]
+    ax.plot(x, v, "o-", color=colour, linewidth=1.6, ms=4, label="value")
+    reach = 0.2 * (np.diff(x).min() if len(x) > 1 else max(float(x[0]), 1e-9))
+    for here, worth, slope in zip(x, v, p, strict=True):
+        ends = np.array([-reach, reach])
+        ax.plot(here + ends, worth + slope * ends, color=other, linewidth=1.2, alpha=0.8)
+    if not near.all():
+        ax.axhline(float(value[~near][0]), color=LINE, linewidth=0.9, linestyle="--")
+        ax.annotate("no limit", (x[0], float(value[~near][0])), fontsize=8, color=INK, va="bottom")
+    right = ax.twinx()
+    right.plot(x, p, "s--", color=other, linewidth=1.4, ms=3.5, label="price")
+    tidy(ax)
+    right.spines[["top", "left", "bottom", "right"]].set_visible(False)
+    right.tick_params(axis="y", length=0, colors=other, labelsize=9)
+    right.set_ylim(0.0, max(1.1 * float(p.max()), 1e-9))
+    right.set_ylabel("price of risk (value for one more discounted year)", fontsize=9, color=other)
+    ax.set_xlabel("limit on the discounted years at risk", fontsize=9, color=INK)
+    ax.set_ylabel("value", fontsize=9, color=colour)
+    return ax
+
+
+def hindcast(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Catch of each year (bars), recommended quotas (lines) and surveyed biomass (dots), from `hindcast.hindcast`."""
+    own = ("year", "biomass", "taken", "believed", "low", "high")
+    if missing := [name for name in own if name not in frame]:
+        raise DataError(f"the frame has no column {missing[0]!r}: give what hindcast() returned")
+    ax = new_axes((7.2, 4.2)) if ax is None else ax
+    years = frame["year"].to_numpy()
+    ax.bar(years, frame["taken"], color=FAINT, width=0.8, label="taken")
+    ax.plot(years, frame["biomass"], ".", color=LINE, ms=4, label="biomass")
+    names = [str(name) for name in frame if name not in own]
+    for name, colour in zip(names, safe_colours(len(names)), strict=True):
+        ax.plot(years, frame[name], "o-", color=colour, linewidth=1.4, ms=2.5, label=name)
+    tidy(ax)
+    ax.set_xlabel("year", fontsize=9, color=INK)
+    ax.set_ylabel(f"quota and biomass ({frame.attrs.get('unit', 't')})", fontsize=9, color=INK)
+    ax.set_title(str(frame.attrs.get("stock", "")), fontsize=9, color=INK)
     ax.legend(frameon=False, fontsize=8)
     return ax
 

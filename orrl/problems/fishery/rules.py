@@ -21,6 +21,7 @@ __all__ = [
     "RULES",
     "ConstantEscapement",
     "ConstantMortality",
+    "ConstantQuota",
     "Filtered",
     "FortyTen",
     "HarvestRule",
@@ -40,9 +41,6 @@ class HarvestRule(Policy):
 
     Parameters
     ----------
-    cap : float, optional
-        Largest change of the quota from one year to the next, as a share of the last quota (of a tenth of MSY where
-        that is more); none by default.
     effort : int
         Survey effort that goes with every quota.
     parameters : float
@@ -58,16 +56,12 @@ class HarvestRule(Policy):
     needs_observation = False
     box: ClassVar[Mapping[str, tuple[str, float, float]]] = {}
 
-    def __init__(
-        self, *, cap: float | None = None, effort: int = 0, name: str | None = None, **parameters: float
-    ) -> None:
+    def __init__(self, *, effort: int = 0, name: str | None = None, **parameters: float) -> None:
         if unknown := sorted(set(parameters) - set(self.box)):
             raise DataError(
                 f"rule {self.name!r} has no parameter {unknown[0]!r}: it has {', '.join(self.box) or 'none'}"
             )
-        if cap is not None and not cap > 0.0:
-            raise DataError(f"cap is {cap!r}: give the largest change as a positive share, such as 0.2")
-        self.cap, self.effort, self.parameters = cap, effort, dict(parameters)
+        self.effort, self.parameters = effort, dict(parameters)
         if name is not None:
             self.name = name
 
@@ -80,10 +74,8 @@ class HarvestRule(Policy):
         return self.parameters.get(name, default)
 
     def reset(self, problem: Any, *, batch: int = 1, seed: int = 0) -> None:
-        """Forget the last quotas."""
-        own = list(problem) if isinstance(problem, Sequence) else [problem] * batch
-        self._own = _grouped(own)
-        self._last = np.array([np.nan if p.state is None or not p.stage else p.state.quota[-1] for p in own])
+        """Look up which rows play which problem."""
+        self._own = _grouped(list(problem) if isinstance(problem, Sequence) else [problem] * batch)
 
     def act(self, obs: Any, info: Mapping[str, Any]) -> Actions:
         """Decide on the last survey."""
@@ -95,13 +87,7 @@ class HarvestRule(Policy):
         view = info["view"]
         quota = np.zeros(len(stock))
         for problem, rows in self._own:
-            wanted = np.clip(self.quota(stock[rows], problem), 0.0, problem.top)
-            if self.cap is not None:
-                before = self._last[rows]
-                room = self.cap * np.maximum(before, 0.1 * problem.reference.msy)
-                wanted = np.where(np.isnan(before), wanted, np.clip(wanted, before - room, before + room))
-            quota[rows] = wanted
-        self._last = quota
+            quota[rows] = np.clip(self.quota(stock[rows], problem), 0.0, problem.top)
         return np.asarray(view.kernel.actions_of(view.state, quota, self.effort))
 
 
@@ -137,7 +123,7 @@ class Tac(HarvestRule):
 class ConstantEscapement(HarvestRule):
     """All above an escapement, S* by default (Reed 1979: optimal without survey error).
 
-    Where growth comes before the catch, the escapement is still taken off the survey, as the authors of paper A do.
+    Where growth comes before the catch, all above it of what the stock is going to be.
     """
 
     name = "constant-escapement"
@@ -145,7 +131,8 @@ class ConstantEscapement(HarvestRule):
 
     def quota(self, stock: FloatArray, problem: Fishery) -> FloatArray:
         """See the class."""
-        return np.maximum(stock - self.get("escapement", problem.reference.escapement), 0.0)
+        ahead = problem.growth.f(stock) if problem.order == "recruit-harvest" else stock
+        return np.maximum(ahead - self.get("escapement", problem.reference.escapement), 0.0)
 
 
 class ConstantMortality(HarvestRule):
@@ -186,8 +173,19 @@ class Precautionary(FortyTen):
         return self.get("mortality", problem.reference.f_msy) * share * stock
 
 
+class ConstantQuota(HarvestRule):
+    """The same quota every year, whatever the survey says; MSY by default."""
+
+    name = "constant-quota"
+    box = {"quota": ("K", 0.0, 0.5)}  # noqa: RUF012
+
+    def quota(self, stock: FloatArray, problem: Fishery) -> FloatArray:
+        """See the class."""
+        return np.full(len(stock), self.get("quota", problem.reference.msy))
+
+
 class _Believing(Policy):
-    """A policy with a belief of its own on each row, moved by its own quotas and the surveys it is shown.
+    """A policy with a belief of its own on each row, moved by the quotas that were set and the surveys it is shown.
 
     `model` is the fishery that is believed in; the one that is played by default.
     """
@@ -202,26 +200,22 @@ class _Believing(Policy):
         own = list(problem) if isinstance(problem, Sequence) else [problem] * batch
         believed = _grouped([self.model or p for p in own])
         self._groups = [(BeliefFilter(one, len(rows)), rows) for one, rows in believed]
-        self._asked: tuple[FloatArray, npt.NDArray[np.int64]] | None = None
+        self._begun = False
 
     def _look(self, info: Mapping[str, Any]) -> None:
-        """Take in the last quotas and the last survey."""
-        seen = info["view"].kernel.seen(info["view"].state)
+        """Take in the last quotas, as they were set (a cap may have moved them), and the last survey."""
+        state = info["view"].state
+        seen = info["view"].kernel.seen(state)
+        last = np.arange(len(seen)), np.maximum(state.stage - 1, 0)
+        quota, effort = state.quota[last], state.effort[last]
         for known, rows in self._groups:
             survey = known.grids.nearest_survey(seen[rows])
-            if self._asked is None:
-                known.first(survey)
+            if self._begun:
+                level = np.minimum(effort[rows], len(known.grids.laws) - 1)
+                known.next(known.grids.nearest_quota(quota[rows]), level, survey)
             else:
-                quota, effort = self._asked
-                effort = np.minimum(effort[rows], len(known.grids.laws) - 1)
-                known.next(known.grids.nearest_quota(quota[rows]), effort, survey)
-
-    def _keep(self, actions: Actions, info: Mapping[str, Any]) -> Actions:
-        """Remember what was asked for; the kernel knows what an action means."""
-        view = info["view"]
-        quota, _, effort = view.kernel.decoded(view.state, actions)
-        self._asked = np.nan_to_num(quota), effort
-        return actions
+                known.first(survey)
+        self._begun = True
 
 
 class Filtered(_Believing):
@@ -265,7 +259,7 @@ class Filtered(_Believing):
             stock[rows] = (
                 known.mean if self._share == "mean" else quantile(known.grids, known.beliefs, float(self._share))
             )
-        return self._keep(self.rule.decide_on(stock, info), info)
+        return self.rule.decide_on(stock, info)
 
 
 class OnBelief(_Believing):
@@ -296,7 +290,7 @@ class OnBelief(_Believing):
             chosen = np.asarray(self.chooser(known.beliefs), np.int64)
             levels = len(known.grids.quotas)
             quota[rows], effort[rows] = known.grids.quotas[chosen % levels], chosen // levels
-        return self._keep(np.asarray(view.kernel.actions_of(view.state, quota, effort)), info)
+        return np.asarray(view.kernel.actions_of(view.state, quota, effort))
 
 
 class OnSurvey(Policy):

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from ...core.errors import DataError
 from ...core.rollout import estimate, rollout
 from ...core.seeds import spawn_seeds, stream
+from .capped import Capped
 from .rules import Filtered
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def tune(
     *,
     filtered: bool = False,
     statistic: str | float = "mean",
+    change: float | None = None,
     scenarios: int = 400,
     tests: int = 2000,
     evaluations: int = 60,
@@ -69,12 +71,14 @@ def tune(
         Such as `ConstantEscapement`; its `box` says what is tuned.
     filtered, statistic
         Whether it acts on the posterior, and on what of it.
+    change : float, optional
+        Cap on the change of the quota from year to year, see `Capped`; none by default.
     scenarios, tests : int
         Tuning and test scenarios; their seeds come from different streams.
     evaluations : int
         Settings to try; the rule's own defaults are among them, so the tuned rule is never worse on the tuning ones.
     fixed
-        Further arguments of the rule, such as ``cap=0.2``, or parameters that stay.
+        Further arguments of the rule, such as ``effort=1``, or parameters that stay.
 
     Raises
     ------
@@ -90,7 +94,8 @@ def tune(
     def made(point: npt.NDArray[np.float64] | None) -> Policy:
         own = {} if point is None else dict(zip(names, point.tolist(), strict=True))
         plain = rule(**fixed, **own)
-        return Filtered(plain, statistic=statistic) if filtered else plain
+        found: Policy = Filtered(plain, statistic=statistic) if filtered else plain
+        return found if change is None else Capped(found, change=change)
 
     def value(point: npt.NDArray[np.float64] | None) -> float:
         return float(np.mean([e.value for e in rollout(problem, made(point), worlds)]))
