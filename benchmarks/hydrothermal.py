@@ -6,8 +6,9 @@ Policies and the cost of every stage of every path are kept in ``--store`` as th
 was, and the table is printed from what is there (``--row`` with nothing behind it only prints).
 
 ``--part sddp-20 sddp-2 sddp-6 cobre`` prints the bounds of SDDP after 20 iterations, its gap on fresh paths after two
-and six minutes, and its speed beside cobre.
-Nothing is trained or tuned on the paths of the table.
+and six minutes, and its speed beside cobre. ``--part ppo-tuning ppo-curve`` prints what was tried for PPO, and how the
+PPO of the table learnt (it is trained first, where it was not).
+Nothing is trained or tuned on the paths of the table. A training time is of all runs where a killed one was resumed.
 """
 
 from __future__ import annotations
@@ -25,10 +26,12 @@ from tables import Row, peer, show  # first: it sets the threads of what comes b
 # isort: split
 import numpy as np
 from hydro_export import export
+from hydro_ppo import CHOSEN, EFFORT, curve, tuning
 from joblib import Parallel, delayed
 from rich.console import Console
 
 import orrl
+from orrl.core.archive import read_archive
 from orrl.core.policy import Policy
 from orrl.core.rollout import estimate, rollout
 
@@ -53,56 +56,64 @@ def bolivia(network: str) -> Hydrothermal:
 
 
 # ---- how each row gets its policy -----------------------------------------------------------------------------------
-def sddp(problem: Hydrothermal, store: Path, seed: int) -> Policy:
+Made = tuple[Policy, float, float | None]
+"""A policy, and the wall and processor seconds of its training: of all runs, where it was killed and resumed."""
+
+
+def sddp(problem: Hydrothermal, store: Path, seed: int) -> Made:
     """SDDP with a fixed number of iterations."""
     options = {"iterations": ITERATIONS, "checkpoint": store / "sddp.ckpt", "scenarios": 2}
     found = orrl.solve(problem, "sddp", seed=seed, threads=2, **options)
     (store / "sddp.bound").write_text(json.dumps(found.bound.value))
-    return found.policy
+    return found.policy, found.meta["train_seconds"], found.meta["train_cpu_seconds"]
 
 
-def learner(name: str, **options: Any) -> Callable[[Hydrothermal, Path, int], Policy]:
+def trained(problem: Hydrothermal, name: str, file: Path, minutes: float, seed: int, **options: Any) -> Made:
+    """A learner with a checkpoint, which keeps its clocks."""
+    policy: Any = orrl.train(
+        problem, name, budget=orrl.Budget(minutes=minutes), seed=seed, checkpoint=file, **options
+    )  # fmt: skip
+    return policy, policy.train_seconds, read_archive(file)[0]["cpu"]
+
+
+def learner(name: str, **options: Any) -> Callable[[Hydrothermal, Path, int], Made]:
     """A learner with its wall time."""
 
-    def make(problem: Hydrothermal, store: Path, seed: int) -> Policy:
+    def make(problem: Hydrothermal, store: Path, seed: int) -> Made:
         label = options.get("label", name)
         own = {k: v for k, v in options.items() if k != "label"}
         if own.pop("residual", False):
             own["base"] = orrl.load_policy(store / "sddp.policy")
-        budget = orrl.Budget(minutes=MINUTES[label])
-        return orrl.train(problem, name, budget=budget, seed=seed, checkpoint=store / f"{label}.ckpt", **own)
+        return trained(problem, name, store / f"{label}.ckpt", MINUTES[label], seed, **own)
 
     return make
 
 
-def sddp_for_ac(problem: Hydrothermal, store: Path, seed: int) -> Policy:
+def sddp_for_ac(problem: Hydrothermal, store: Path, seed: int) -> Made:
     """Cuts of DC with line losses; that model also says where to go, and the true stage is solved for it."""
     lossy = problem.with_(network="dcll")
-    policy: Any = sddp(lossy, store, seed)
-    policy.planner = lossy
-    return policy  # type: ignore[no-any-return]
+    policy, *spent = sddp(lossy, store, seed)
+    policy.planner = lossy  # type: ignore[attr-defined]
+    return policy, *spent  # type: ignore[return-value]
 
 
-def ts_ddr_for_ac(problem: Hydrothermal, store: Path, seed: int) -> Policy:
+def ts_ddr_for_ac(problem: Hydrothermal, store: Path, seed: int) -> Made:
     """Weights from DC with line losses, then tangent planes of the true stage."""
-    first = orrl.train(
-        problem.with_(network="dcll"), "ts-ddr", budget=orrl.Budget(minutes=AC_MINUTES["dcll"]), seed=seed,
-        checkpoint=store / "ts-ddr-dcll.ckpt",
-    )  # fmt: skip
+    lossy, minutes = problem.with_(network="dcll"), AC_MINUTES
+    first, wall, cpu = trained(lossy, "ts-ddr", store / "ts-ddr-dcll.ckpt", minutes["dcll"], seed)
     first.save(store / "ts-ddr-dcll.policy")
-    return orrl.train(
-        problem, "ts-ddr", budget=orrl.Budget(minutes=AC_MINUTES["ac"]), seed=seed, initial=first,
-        learning_rate=5e-4, panel=6, check=150, sample=40, checkpoint=store / "ts-ddr.ckpt",
-    )  # fmt: skip
+    options = {"learning_rate": 5e-4, "panel": 6, "check": 150, "sample": 40, "initial": first}
+    policy, more, later = trained(problem, "ts-ddr", store / "ts-ddr.ckpt", minutes["ac"], seed, **options)
+    return policy, wall + more, (cpu or 0.0) + (later or 0.0)
 
 
-TRAINED: dict[str, dict[str, Callable[[Hydrothermal, Path, int], Policy]]] = {
+TRAINED: dict[str, dict[str, Callable[[Hydrothermal, Path, int], Made]]] = {
     "dc": {
         "sddp": sddp,
         "ts-ddr": learner("ts-ddr"),
         "ts-ldr": learner("ts-ddr", network="linear", label="ts-ldr"),
         "ts-ddr on sddp": learner("ts-ddr", residual=True, label="ts-ddr on sddp"),
-        "ppo": learner("ppo"),
+        "ppo": learner("ppo", **CHOSEN),
     },
     "ac": {"sddp": sddp_for_ac, "ts-ddr": ts_ddr_for_ac},
 }
@@ -167,10 +178,9 @@ def make_row(network: str, row: str, store: Path, paths: int, seed: int) -> None
     """Train where needed, then play the paths on two cores."""
     store.mkdir(parents=True, exist_ok=True)
     if row in TRAINED[network] and not (store / f"{row}.policy").exists():
-        begin, cpu = time.perf_counter(), time.process_time()
-        policy = TRAINED[network][row](bolivia(network), store, seed)
+        policy, wall, cpu = TRAINED[network][row](bolivia(network), store, seed)
         policy.save(store / f"{row}.policy")
-        spent = {"wall": time.perf_counter() - begin, "cpu": time.process_time() - cpu, "seed": seed}
+        spent = {"wall": wall, "cpu": cpu, "seed": seed}
         (store / f"{row}.json").write_text(json.dumps(spent))
     starts = range(0, paths, CHUNK)
     Parallel(n_jobs=2)(delayed(chunk)(network, row, store, b, min(b + CHUNK, paths)) for b in starts)
@@ -222,7 +232,8 @@ def table(network: str, store: Path, paths: int, reference: str) -> list[Row]:
         if (store / f"{row}.json").exists():
             spent = json.loads((store / f"{row}.json").read_text())
             cpu = "" if spent["cpu"] is None else f", {spent['cpu'] / 60:.1f} CPU"
-            line["training"] = f"{spent['wall'] / 60:.1f} min wall{cpu}"
+            effort = f"; {EFFORT}" if row == "ppo" else ""
+            line["training"] = f"{spent['wall'] / 60:.1f} min wall{cpu}{effort}"
         rows.append(line)
     return rows
 
@@ -253,14 +264,14 @@ def main() -> None:
         (store / f"table-{args.paths}.json").write_text(json.dumps(rows, indent=1) + "\n")
     for part in args.part:
         make, title = BARS[part]
-        rows = make()
+        rows = make(args.store / "dc", args.seed)
         show(title, rows, console)
         args.store.mkdir(parents=True, exist_ok=True)
         (args.store / f"{part}.json").write_text(json.dumps(rows, indent=1) + "\n")
 
 
 # ---- bars ------------------------------------------------------------------------------------------------------------
-def twenty() -> list[Row]:
+def twenty(store: Path, seed: int) -> list[Row]:
     """Bound after 20 iterations on three seeds."""
     problem, rows = bolivia("dc"), list[Row]()
     for seed in range(3):
@@ -269,7 +280,7 @@ def twenty() -> list[Row]:
     return rows
 
 
-def gap_after(minutes: int) -> list[Row]:
+def gap_after(minutes: int, store: Path, seed: int) -> list[Row]:
     """Simulated cost on 2,000 fresh paths against the bound."""
     problem = bolivia("dc")
     clock = {"iterations": 100_000, "time_limit": 60.0 * minutes}  # the clock ends it, no rule
@@ -292,7 +303,7 @@ def _simulate(policy: Any, noise: Any) -> Any:
     return play(bolivia("dc"), policy, noise).total()
 
 
-def cobre_bars(iterations: int = 60) -> list[Row]:
+def cobre_bars(store: Path, seed: int, iterations: int = 60) -> list[Row]:
     """Bound and seconds per iteration on the transport network, one thread each, in the same run."""
     problem = bolivia("transport")
     found = orrl.solve(problem, "sddp", iterations=iterations, threads=1, scenarios=2)
@@ -306,11 +317,25 @@ def cobre_bars(iterations: int = 60) -> list[Row]:
     return [{**r, "s per iteration": r["seconds"] / r["iterations"]} if "seconds" in r else r for r in rows]
 
 
-BARS: dict[str, tuple[Callable[[], list[Row]], str]] = {
+def ppo_tuning(store: Path, seed: int) -> list[Row]:
+    """Every configuration that was tried, with equal processor time."""
+    return tuning(bolivia("dc"), seed)
+
+
+def ppo_curve(store: Path, seed: int) -> list[Row]:
+    """The learning curve of the table's own PPO."""
+    if not (store / "ppo.ckpt").exists():
+        make_row("dc", "ppo", store, 0, seed)
+    return curve(store / "ppo.ckpt")
+
+
+BARS: dict[str, tuple[Callable[[Path, int], list[Row]], str]] = {
     "sddp-20": (twenty, "SDDP on Bolivia, DC: bounds"),
     "sddp-2": (partial(gap_after, 2), "SDDP on Bolivia, DC, two minutes"),
     "sddp-6": (partial(gap_after, 6), "SDDP on Bolivia, DC, six minutes"),
     "cobre": (cobre_bars, "Transport network, beside cobre"),
+    "ppo-tuning": (ppo_tuning, f"PPO on Bolivia, DC: {EFFORT}"),
+    "ppo-curve": (ppo_curve, "PPO on Bolivia, DC: cost on its panel of 20 training-law paths"),
 }
 
 
