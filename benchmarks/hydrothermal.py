@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from orrl.problems.hydrothermal import Hydrothermal
 
 MINUTES = {"ts-ddr": 10.0, "ts-ldr": 5.0, "ppo": 10.0, "ts-ddr on sddp": 5.0}
-AC_MINUTES = {"dcll": 8.0, "ac": 12.0}
+AC_MINUTES = {"dcll": 15.0, "ac": 20.0}
 ITERATIONS = 400
 CHUNK = 25
 PUBLISHED: list[Row] = [
