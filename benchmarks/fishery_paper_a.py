@@ -12,7 +12,7 @@ import warnings
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from fishery_store import Published, Row, Settings, interval, played, shown, with_error
+from fishery_store import Published, Row, Settings, interval, played, with_error
 
 # isort: split
 import numpy as np
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 
 __all__ = ["PUBLISHED", "paper_a", "robustness"]
 
-Made = tuple[Any, dict[str, Any], Row]
-"""A policy, the kernel options that it plays with, and facts of its making."""
+Made = tuple[Any, Row]
+"""A policy and facts of its making."""
 
 CELLS = [(g, m) for m in (0.0, 0.1, 0.15) for g in (0.02, 0.1, 0.15)]
 SARSOP_SECONDS, SARSOP_GAP = 60.0, 5e-3
@@ -101,7 +101,7 @@ def _sarsop(problem: Fishery, settings: Settings) -> tuple[Policy, Row]:
 
 def _ppo(problem: Fishery, view: str, settings: Settings) -> tuple[Policy, Row]:
     budget = orrl.Budget(cpu_seconds=settings.budget(PPO_SECONDS))
-    return orrl.train(shown(problem, **VIEWS[view]), "ppo", budget=budget, seed=settings.seed, **PPO_OPTIONS), {}
+    return orrl.train(problem, "ppo", budget=budget, seed=settings.seed, kernel=VIEWS[view], **PPO_OPTIONS), {}
 
 
 def _sarsa(problem: Fishery, rows: str, settings: Settings) -> tuple[Policy, Row]:
@@ -125,31 +125,31 @@ def policies(sigma_g: float, sigma_m: float, settings: Settings) -> dict[str, Ca
 
     def planned(key: str, make: Callable[[], tuple[Policy, Row]]) -> Made:
         policy, facts = kept(key, make)
-        return OnBelief(policy, name=key), {}, facts
+        return OnBelief(policy, name=key), facts
 
     def learnt(view: str) -> Made:
         policy, facts = kept(f"ppo {view}", partial(_ppo, problem, view, settings))
-        return policy, VIEWS[view], facts
+        return policy, facts
 
     def tabular(rows: str) -> Made:
         policy, facts = kept(f"sarsa {rows}", partial(_sarsa, problem, rows, settings))
         if rows == "raw":
-            return OnSurvey(greedy(policy), name="sarsa-raw"), {}, facts
-        return at_mean(problem, greedy(policy), "sarsa-belief"), {}, facts
+            return OnSurvey(greedy(policy), name="sarsa-raw"), facts
+        return at_mean(problem, greedy(policy), "sarsa-belief"), facts
 
     def table(make: Callable[[np.ndarray], Policy]) -> Made:
-        return make(sdp_table(problem)), {}, {}
+        return make(sdp_table(problem)), {}
 
     if not seen:
         plain["sarsop"] = lambda: planned("sarsop", partial(_sarsop, problem, settings))
         plain["qmdp"] = lambda: planned("qmdp", partial(_qmdp, problem))
     plain["sdp"] = lambda: table(lambda a: OnSurvey(a, name="sdp"))
     for rule in (Msy, Tac, ConstantEscapement):
-        plain[rule.name] = lambda rule=rule: (rule(), {}, {})
+        plain[rule.name] = lambda rule=rule: (rule(), {})
     if not seen:
         plain["sdp, filtered"] = lambda: table(lambda a: at_mean(problem, a, "sdp-filtered"))
         for rule in (Msy, Tac, ConstantEscapement):
-            plain[f"{rule.name}, filtered"] = lambda rule=rule: (Filtered(rule()), {}, {})
+            plain[f"{rule.name}, filtered"] = lambda rule=rule: (Filtered(rule()), {})
         plain["ppo on belief"] = lambda: learnt("belief")
         plain["ppo on a stack"] = lambda: learnt("stack")
         plain["sarsa on belief bins"] = lambda: tabular("belief")
@@ -170,9 +170,9 @@ def measures(problem: Fishery, episodes: list[Trajectory]) -> Row:
 
 def _row(settings: Settings, sigma_g: float, sigma_m: float, name: str, start: str, exact: str) -> Row:
     make = policies(sigma_g, sigma_m, settings)
-    policy, view, facts = make[name]()
+    policy, facts = make[name]()
     problem, count = cell(sigma_g, sigma_m, start), settings.episodes()
-    episodes = played(problem, policy, count, **view)
+    episodes = played(problem, policy, count)
     factor = problem.discount if start == "paper" else 1.0  # the authors' first year is discounted already
     values = factor * np.array([e.value for e in episodes])
     reference = next(iter(make))

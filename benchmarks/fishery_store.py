@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from orrl.core.policy import Policy
 
-__all__ = ["Published", "Row", "Settings", "interval", "played", "precise", "shown", "with_error"]
+__all__ = ["Published", "Row", "Settings", "interval", "played", "precise", "with_error"]
 
 CHUNK = 2500  # episodes side by side
 HIDDEN = ("versions", "seed")  # columns that are kept but not shown
@@ -127,17 +127,6 @@ class Settings:
         return policy, found
 
 
-def shown(problem: Any, **view: Any) -> Any:
-    """The same problem for a learner that makes its own kernel: options of `view` say what it sees and sets."""
-    kind = type(problem)
-
-    def kernel(cls: type, problems: Any, **options: Any) -> Any:
-        return kind.kernel(problems, **{**view, **options})
-
-    same = type(f"Shown{kind.__name__}", (kind,), {"kernel": classmethod(kernel), "__module__": __name__})
-    return same.from_dict(problem.to_dict())  # type: ignore[attr-defined]
-
-
 def precise(rows: list[Row]) -> list[Row]:
     """Rows as tables show them."""
     return [
@@ -146,13 +135,13 @@ def precise(rows: list[Row]) -> list[Row]:
 
 
 # ---- episodes --------------------------------------------------------------------------------------------------------
-def played(problem: Any, policy: Policy, count: int, **kernel_options: Any) -> list[Trajectory]:
+def played(problem: Any, policy: Policy, count: int) -> list[Trajectory]:
     """Episodes on the test scenarios, the same ones for every policy of a problem; nothing is trained on them."""
     seeds = spawn_seeds(0, count, "fishery-benchmark", "test")
     found: list[Trajectory] = []
     for begin in range(0, count, CHUNK):
         worlds = [problem.scenario(s) for s in seeds[begin : begin + CHUNK]]
-        found += rollout(problem, policy, worlds, kernel_options=kernel_options)
+        found += rollout(problem, policy, worlds)
     return found
 
 

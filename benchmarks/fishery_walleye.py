@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from fishery_store import Published, Row, Settings, interval, played, shown, with_error
+from fishery_store import Published, Row, Settings, interval, played, with_error
 
 # isort: split
 import numpy as np
@@ -44,8 +44,8 @@ PUBLISHED: list[Published] = [
 
 def _ppo(problem: Any, name: str, settings: Settings) -> tuple[Policy, Row]:
     budget = orrl.Budget(cpu_seconds=settings.budget(LEARNER_SECONDS))
-    shorter = shown(replace(problem, steps=YEARS), **VIEWS[name])
-    return orrl.train(shorter, "ppo", budget=budget, seed=settings.seed, **PPO_OPTIONS), {}
+    shorter = replace(problem, steps=YEARS)
+    return orrl.train(shorter, "ppo", budget=budget, seed=settings.seed, kernel=VIEWS[name], **PPO_OPTIONS), {}
 
 
 def _row(settings: Settings, utility: int, name: str) -> Row:
@@ -63,7 +63,7 @@ def _row(settings: Settings, utility: int, name: str) -> Row:
         told = ", ".join(f"{k} {v:.3f}" for k, v in learner.parameters.items())
         facts = {"training cpu s": time.process_time() - begin, "parameters": told}
     count = settings.episodes(EPISODES)
-    episodes = played(problem, policy, count, **VIEWS.get(name, {}))
+    episodes = played(problem, policy, count)
     values = [e.value for e in episodes]
     mean, error = with_error(values)
     taken = float(np.mean([np.mean(e.actions) for e in episodes]))

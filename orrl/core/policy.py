@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -55,6 +56,8 @@ class Policy(ABC):
         Content hashes of the problems it was trained on, so that a comparison can flag them.
     needs_observation : bool
         False for a rule that reads the view only; it is then given None.
+    kernel_options : mapping
+        Options of the kernel that it plays in: what it sees, and what its actions mean.
     deadline : Deadline or None
         Set by the caller that has one; a policy that plans at each decision decides at once when it has passed.
     """
@@ -63,6 +66,7 @@ class Policy(ABC):
     scope: ClassVar[Literal["any", "instance", "distribution"]] = "any"
     seen: frozenset[str] = frozenset()
     needs_observation: bool = True
+    kernel_options: Mapping[str, Any] = MappingProxyType({})
     deadline: Deadline | None = None
 
     def reset(self, problem: Any, *, batch: int = 1, seed: int = 0) -> None:  # noqa: B027  (memoryless by default)
@@ -79,12 +83,15 @@ class Policy(ABC):
 
     def decide(self, problem: Any) -> Any:
         """The decision at the state that `problem` starts from, in the problem's own words (``problem.at(state)``)."""
-        kernel = type(problem).kernel([problem])
+        kernel = type(problem).kernel([problem], **self.kernel_options)
         state = kernel.reset([problem.nominal() if problem.is_stochastic else problem.scenario(0)])
         mask = kernel.mask(state)
         self.reset(problem, batch=1)
         info = {"action_mask": mask, "view": View(kernel, state, (0,)), "done": ~live(mask)}
-        action = self.act(kernel.observe(state) if self.needs_observation else None, info)[0].tolist()
+        actions = self.act(kernel.observe(state) if self.needs_observation else None, info)
+        if hasattr(kernel, "default_actions"):  # options may change what an action is
+            actions = kernel.default_actions(state, actions)
+        action = actions[0].tolist()
         return problem.name_action(action) if hasattr(problem, "name_action") else action
 
     def save(self, path: str | Path) -> None:

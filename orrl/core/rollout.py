@@ -14,6 +14,8 @@ from .errors import IllegalActionError
 from .policy import Policy, View
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from .budget import Deadline
 
 __all__ = ["Trajectory", "estimate", "rollout"]
@@ -63,7 +65,7 @@ def rollout(
     *,
     seed: int = 0,
     deadline: Deadline | None = None,
-    kernel_options: dict[str, Any] | None = None,
+    kernel_options: Mapping[str, Any] | None = None,
 ) -> list[Trajectory]:
     """Play one episode per scenario, all rows together.
 
@@ -79,8 +81,8 @@ def rollout(
         Seed of the policy.
     deadline : Deadline, optional
         When it passes, the rows that have not ended come back as failed.
-    kernel_options : dict, optional
-        Passed to the kernel.
+    kernel_options : mapping, optional
+        Passed to the kernel, over the policy's own.
 
     Raises
     ------
@@ -93,7 +95,7 @@ def rollout(
     which = list(range(rows)) if several else [0] * rows
     if len(table) != (rows if several else 1):
         raise ValueError(f"{len(table)} problems and {rows} scenarios: give one problem, or one a scenario")
-    kernel = type(table[0]).kernel(table, **(kernel_options or {}))
+    kernel = type(table[0]).kernel(table, **{**policy.kernel_options, **(kernel_options or {})})
     state = kernel.reset(scenarios, which)
     policy.reset(problems, batch=rows, seed=seed)
     view = View(kernel, state, which)

@@ -178,6 +178,16 @@ def test_advantages_go_on_where_a_row_was_cut() -> None:
 
 
 # ---- learning --------------------------------------------------------------------------------------------------------
+def test_a_start_is_where_the_first_numbers_lie() -> None:
+    kernel = Tank.kernel([WILD])
+    run = _Training(TD3(**SMALL, start=0.2), kernel, 1.0, 0, "cpu")
+    state = kernel.reset([WILD.scenario(s) for s in range(200)])
+    seen = run._explore(np.asarray(kernel.observe(state), np.float32).reshape(200, -1), kernel.mask(state))
+    assert abs(seen.mean() - 0.2) < 0.02 and seen.std() < 0.1  # in the warm-up too
+    with pytest.raises(ValueError, match=r"start is 1\.0"):
+        TD3(start=1.0)
+
+
 @pytest.mark.slow
 def test_learns_a_tank_to_near_its_optimum() -> None:
     learner = TD3(hidden=(64, 64), batch=128, every=6.0, rate=0.01)

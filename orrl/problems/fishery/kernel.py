@@ -320,6 +320,11 @@ class FisheryKernel:
             value = number * (top / (self.levels - 1))
         return np.where(waits, np.nan, value), np.where(waits, -1, number), effort
 
+    def default_actions(self, state: Stocks, actions: npt.NDArray[Any]) -> IntArray:
+        """The same decisions as numbers (B,) of a quota and an effort, the actions of a kernel without options."""
+        _, number, effort = self.decoded(state, actions)
+        return np.where(number < 0, -1, number + self.levels * effort)
+
     def actions_of(self, state: Stocks, quota: FloatArray, effort: Any = 0) -> npt.NDArray[Any]:
         """Actions of this kernel for quotas (B,) in units of the stock, and survey efforts."""
         top, seen = self.top[state.table], self.seen(state)

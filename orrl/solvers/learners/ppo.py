@@ -9,7 +9,7 @@ value stands in for what comes after the last decision, unless `cut` says that t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -61,6 +61,8 @@ class PPO(Learner):
         and "centered" for numbers. Observations are always normalised by their running mean and spread.
     hidden : tuple of int
         Layers of the policy network and of the value network.
+    kernel : mapping
+        Options of the kernel, such as what the policy sees; the policy keeps them and is played with them.
     start : (float, float), optional
         Mean and standard deviation of each number before training; without it 0.5 and the width of the plain law. A
         good guess saves the steps that lead there.
@@ -92,6 +94,7 @@ class PPO(Learner):
     max_norm: float = 0.5
     rewards: Literal["raw", "scaled", "centered"] | None = None
     hidden: tuple[int, ...] = (128, 128)
+    kernel: Mapping[str, Any] = field(default_factory=dict)
     start: tuple[float, float] | None = None
     target_kl: float = 0.03
     cut: int | None = None
@@ -143,11 +146,12 @@ class PPO(Learner):
         from .ppo_core import Clip, load_training
         from .rewards import REWARDS
 
-        drawn = batches(source, self.episodes, seed)
+        drawn = batches(source, self.episodes, seed, self.kernel)
         problems, kernel = next(drawn)
         judges = list(val) if val is not None else problems[:1]
         rng, shuffle = stream(seed, "ppo", "act"), stream(seed, "ppo", "shuffle")
         policy = PPOPolicy.fresh(kernel, self.hidden, seed, device)
+        policy.kernel_options = dict(self.kernel)
         if self.start is not None:
             policy.begin_at(*self.start)
         net = policy.net
@@ -287,18 +291,18 @@ class _Memory:
     mean_return: float
 
 
-def batches(source: Any, rows: int, seed: int) -> Iterator[tuple[list[Any], Any]]:
+def batches(source: Any, rows: int, seed: int, options: Mapping[str, Any]) -> Iterator[tuple[list[Any], Any]]:
     """Problems of each iteration and a kernel for them: one problem for all rows, or fresh ones."""
     if isinstance(source, Generator):
         drawn = source.stream(seed, "train")
         while True:
             problems = [next(drawn) for _ in range(rows)]
-            yield problems, type(problems[0]).kernel(problems)
+            yield problems, type(problems[0]).kernel(problems, **options)
     several = list(source) if isinstance(source, Sequence) else [source]
     if not several:
         raise DataError("there is nothing to learn from: give at least one problem")
     problems = [several[b % len(several)] for b in range(rows)]
-    kernel = type(several[0]).kernel(several)
+    kernel = type(several[0]).kernel(several, **options)
     while True:
         yield problems, kernel
 

@@ -169,6 +169,7 @@ class PPOPolicy(Policy):
             "head": self.kind,
         }
         header |= {"seen": sorted(self.seen), "name": self.name, "train_seconds": self.train_seconds}
+        header["kernel"] = dict(self.kernel_options)
         weights = {f"net.{k}": v.cpu().numpy() for k, v in self.net.state_dict().items()}
         write_archive(path, header, weights | self.scale.to_arrays("obs"))
 
@@ -185,5 +186,5 @@ class PPOPolicy(Policy):
         policy.net.load_state_dict({k[4:]: torch.as_tensor(v) for k, v in arrays.items() if k.startswith("net.")})
         policy.scale.from_arrays("obs", arrays)
         policy.seen, policy.name = frozenset(header["seen"]), header["name"]
-        policy.train_seconds = header["train_seconds"]
+        policy.train_seconds, policy.kernel_options = header["train_seconds"], header.get("kernel", {})
         return policy

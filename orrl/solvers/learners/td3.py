@@ -25,7 +25,7 @@ from .ppo_policy import PPOPolicy
 from .replay import Replay, Transitions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
     import torch
@@ -85,7 +85,10 @@ class TD3(Learner):
     every : float
         Decisions per gradient step of the critics (the paper has 1).
     warmup : int
-        First decisions, drawn uniformly and before any gradient step.
+        First decisions, before any gradient step: drawn uniformly, or around `start`.
+    start : float, optional
+        Where the actor's numbers begin, in (0, 1). Where most of the unit box ends the episode (a harvest that empties
+        the sea), uniform decisions teach nothing else.
     capacity, batch : int
         Transitions that are remembered, and those of a gradient step.
     learning_rate : float
@@ -104,7 +107,7 @@ class TD3(Learner):
         takes away changes while the policy does, which critics follow less easily than PPO.
     hidden : tuple of int
         Layers of the actor and of the critics.
-    cut, check, worlds, threads
+    kernel, cut, check, worlds, threads
         As of `PPO`.
     checkpoint : path, optional
         File to go on from where it exists, and to write every `check` iterations; it holds the memory too.
@@ -113,6 +116,7 @@ class TD3(Learner):
     episodes: int = 32
     every: float = 8.0
     warmup: int = 2_000
+    start: float | None = None
     capacity: int = 200_000
     batch: int = 256
     learning_rate: float = 1e-3
@@ -124,6 +128,7 @@ class TD3(Learner):
     rate: float = 0.005
     rewards: Literal["raw", "scaled", "centered"] = "scaled"
     hidden: tuple[int, ...] = (128, 128)
+    kernel: Mapping[str, Any] = field(default_factory=dict)
     cut: int | None = None
     check: int = 10
     worlds: int = 20
@@ -141,13 +146,15 @@ class TD3(Learner):
         for name in ("discount", "rate"):
             if not 0.0 < getattr(self, name) <= 1.0:
                 raise ValueError(f"{name} is {getattr(self, name)!r}: give a number in (0, 1]")
+        if self.start is not None and not 0.0 < self.start < 1.0:
+            raise ValueError(f"start is {self.start!r}: give a number between 0 and 1, or None")
         if self.capacity < self.episodes:
             raise ValueError(f"capacity is {self.capacity}: give at least the {self.episodes} episodes of an iteration")
 
     def supports(self, problem: Any) -> Support:
         """Any problem with a kernel that takes numbers."""
         support: Support = problem.supports(HasKernel)
-        if support and not is_continuous(type(problem).kernel([problem])):
+        if support and not is_continuous(type(problem).kernel([problem], **self.kernel)):
             return Support(False, "its actions are choices, not numbers")
         return support
 
@@ -170,7 +177,7 @@ class TD3(Learner):
         """
         import torch
 
-        drawn = batches(source, self.episodes, seed)
+        drawn = batches(source, self.episodes, seed, self.kernel)
         problems, kernel = next(drawn)
         if not is_continuous(kernel):
             raise NotSupportedError(f"td3 cannot learn {problems[0].name}: its actions are choices, not numbers")
@@ -213,13 +220,14 @@ class _Training:
 
         self.learner, self.seed, self.device = learner, seed, device
         self.gamma = learner.discount * discount
-        self.policy = TD3Policy.fresh(kernel, learner.hidden, seed, device)
+        self.policy = self._actor(kernel)
+        self.policy.kernel_options = dict(learner.kernel)
         inputs, numbers = self.policy.shape[:2]
         with torch.random.fork_rng():
             torch.manual_seed(int(stream(seed, "td3", "critics").integers(2**31)))
             critics, goals = (TwinCritics(inputs, numbers, learner.hidden).to(device) for _ in range(2))
         goals.load_state_dict(critics.state_dict())
-        goal = TD3Policy.fresh(kernel, learner.hidden, seed, device).net
+        goal = self._actor(kernel).net
         self.nets: Any = torch.nn.ModuleDict(
             {"actor": self.policy.net, "critics": critics, "goal_actor": goal, "goal_critics": goals}
         )
@@ -234,6 +242,16 @@ class _Training:
         self.iteration, self.steps, self.updates, self.owed = 0, 0, 0, 0.0
         self.best, self.kept = -np.inf, self._weights()
         learner.log.clear()
+
+    def _actor(self, kernel: Any) -> TD3Policy:
+        """An untrained actor; its weights are nearly nothing, so the bias says where its numbers begin."""
+        import torch
+
+        policy = TD3Policy.fresh(kernel, self.learner.hidden, self.seed, self.device)
+        if self.learner.start is not None:
+            with torch.no_grad():
+                policy.net.policy[-1].bias.fill_(float(np.log(self.learner.start / (1.0 - self.learner.start))))
+        return policy
 
     def _weights(self) -> dict[str, torch.Tensor]:
         return {k: v.clone() for k, v in self.policy.net.state_dict().items()}
@@ -286,7 +304,7 @@ class _Training:
 
     def _explore(self, obs: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
         rng = self.streams["act"]
-        if self.steps < self.learner.warmup:
+        if self.steps < self.learner.warmup and self.learner.start is None:
             return draw(mask, rng, continuous=True).astype(np.float32)
         greedy = self.policy.head.greedy(self.policy.outputs(self.policy.scaled(obs.astype(np.float64))), mask)
         noise = self.learner.explore * rng.standard_normal(greedy.shape)
