@@ -74,10 +74,9 @@ PEERS: dict[str, tuple[str, ...]] = {
     ),
     "scikit_decide": (
         "scikit-decide==1.1.1",
-        "gymnasium==0.29.1",  # what its extra "shared" asks for; without the extra's other packages its hub loads not
+        "gymnasium==0.29.1",  # for the spaces of its hub
         "numpy==2.3.5",
         "scipy==1.17.1",
-        "unified-planning==1.3.0",
     ),
 }
 """Exact pip requirements of each environment (tested together on Python 3.11, or on the version in `NEWER`)."""
