@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from orrl.core.capabilities import TabularMDP
+from orrl.core.decision_models import TabularMDP
 from orrl.core.problem import Problem
 from orrl.core.types import Evaluation, Objective
 

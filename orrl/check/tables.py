@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ..core.capabilities import HasKernel, HasTabular, TabularMDP
+from ..core.capabilities import HasKernel, HasTabular
 from ..core.policy import RandomPolicy
 from ..core.rollout import rollout
 from ..core.seeds import spawn_seeds
 from ..core.tables import policy_value
 
 if TYPE_CHECKING:
+    from ..core.decision_models import TabularMDP
     from .lab import Lab
 
 __all__ = ["simulated", "tables_are_laws"]

@@ -16,9 +16,9 @@ from .capabilities import (
     Kernel,
     LocalSearch,
     Scenario,
-    TabularMDP,
 )
 from .cuts import CutPool
+from .decision_models import TabularMDP
 from .errors import (
     DataError,
     FormatError,

@@ -13,7 +13,7 @@ from .policy import Policy
 
 if TYPE_CHECKING:
     from .actions import Actions
-    from .capabilities import TabularMDP
+    from .decision_models import TabularMDP
 
 __all__ = ["TablePolicy", "policy_value"]
 

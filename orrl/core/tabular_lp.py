@@ -16,15 +16,15 @@ from scipy import sparse
 
 from .capabilities import HasPostDecision, HasTabular
 from .errors import DataError, NotSupportedError, UnknownNameError
-from .linear import Linear, to_pyomo
+from .linear import Linear
 from .program import Program
-from .rendered import InHighs, InPyomo
 from .tables import TablePolicy, policy_value
+from .tabular_backends import TablesInCvxpy, TablesInHighs, TablesInPyomo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from .capabilities import TabularMDP
+    from .decision_models import TabularMDP
     from .linear import Key
 
 __all__ = ["SEEN", "TableProgram", "risky", "table_forms", "table_program"]
@@ -403,97 +403,9 @@ class PostDecisionLp(TableProgram):
         return self._normal(amount if self.table.horizon is not None else amount[0])
 
 
-class _Pyomo(InPyomo):
-    linear: Linear
-
-    def render(self) -> None:
-        """A Pyomo model with a suffix for duals."""
-        self.model, self.columns = to_pyomo(self.linear, self.problem.name, duals=True)
-
-    def dual(self, key: Key) -> float:
-        """See `TableProgram`."""
-        index = None if len(key) == 1 else key[1] if len(key) == 2 else key[1:]
-        return float(self.model.dual[getattr(self.model, key[0])[index]])
-
-    def number(self, variable: Any) -> float:
-        """See `TableProgram`."""
-        return float(variable.value)
-
-
-class _Highs(InHighs):
-    def dual(self, key: Key) -> float:
-        """See `TableProgram`."""
-        return float(self.model.getSolution().row_dual[list(self.linear.rows).index(key)])
-
-    def number(self, variable: Any) -> float:
-        """See `TableProgram`."""
-        return float(self.model.getSolution().col_value[variable])
-
-
-class _Cvxpy:
-    backend: ClassVar[str] = "cvxpy"
-    linear: Linear
-
-    def render(self) -> None:
-        """A CVXPY problem: one vector of columns, equations and inequalities as two blocks."""
-        import cvxpy
-
-        cp: Any = cvxpy
-        table = self.linear
-        self.where = {key: i for i, key in enumerate(table.columns)}
-        low, high, _, cost = np.array(list(table.columns.values()), np.float64).T
-        entries = [(r, self.where[c], v) for r, (_, terms, _) in enumerate(table.rows.values()) for c, v in terms]
-        r, c, v = np.array(entries).T
-        body = sparse.csr_matrix((v, (r.astype(int), c.astype(int))), shape=(len(table.rows), len(low)))
-        least = np.array([row[0] for row in table.rows.values()])
-        most = np.array([row[2] for row in table.rows.values()])
-        y = cp.Variable(len(low), name="y")
-        self.blocks: list[tuple[npt.NDArray[np.int64], Any, int]] = []
-        kinds: list[tuple[npt.NDArray[np.bool_], Callable[[Any], Any], int]] = [
-            (least == most, lambda k: body[k] @ y == least[k], 1),
-            ((least < most) & (least > -np.inf), lambda k: -(body[k] @ y) <= -least[k], -1),
-            ((least < most) & (most < np.inf), lambda k: body[k] @ y <= most[k], 1),
-        ]
-        for chosen, make, side in kinds:
-            if chosen.any():
-                rows = np.flatnonzero(chosen)
-                self.blocks.append((rows, make(rows), side))
-        rules = [block for _, block, _ in self.blocks]
-        for bound, at_least in ((low, True), (high, False)):
-            if (k := np.flatnonzero(np.isfinite(bound))).size:
-                rules.append(y[k] >= bound[k] if at_least else y[k] <= bound[k])
-        aim = cp.Minimize if table.sense == "min" else cp.Maximize
-        self.model, self.columns = cp.Problem(aim(cost @ y + table.offset), rules), y
-
-    def variable(self, key: Key) -> int:
-        """The number of a column."""
-        return self.where[key]
-
-    def dual(self, key: Key) -> float:
-        """See `TableProgram`; CVXPY's multipliers are of the minimisation ``f + dual (a x - b)``."""
-        row = list(self.linear.rows).index(key)
-        for rows, block, side in self.blocks:
-            if row in rows:
-                dual = np.ravel(block.dual_value)[int(np.searchsorted(rows, row))]
-                return float((-side if self.linear.sense == "min" else side) * dual)
-        return 0.0
-
-    def number(self, variable: Any) -> float:
-        """See `TableProgram`."""
-        return float(self.columns.value[variable])
-
-    @property
-    def objective_variable(self) -> Any:
-        """The CVXPY objective."""
-        return self.model.objective
-
-    def __getstate__(self) -> Mapping[str, Any]:
-        raise TypeError("send the problem and build the program there")
-
-
 @cache
 def _kind(backend: str, form: str) -> Any:
-    bases: dict[str, Any] = {"pyomo": _Pyomo, "highspy": _Highs, "cvxpy": _Cvxpy}
+    bases: dict[str, Any] = {"pyomo": TablesInPyomo, "highspy": TablesInHighs, "cvxpy": TablesInCvxpy}
     forms: dict[str, Any] = {kind.form: kind for kind in (Occupation, Values, PostDecisionLp, Constrained)}
     return type(f"{forms[form].__name__}In{backend.capitalize()}", (bases[backend], forms[form]), {})
 

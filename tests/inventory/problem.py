@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
-from orrl.core.capabilities import HasStages, TabularMDP
+from orrl.core.capabilities import HasStages
 from orrl.core.errors import DataError, NotSupportedError
 from orrl.core.learner import SPLITS, Split
 from orrl.core.problem import Problem
@@ -19,6 +19,7 @@ from orrl.core.types import Evaluation, Objective, Support
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from orrl.core.decision_models import TabularMDP
     from orrl.core.policy import Policy
     from orrl.core.program import Program
     from orrl.core.rollout import Trajectory

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from orrl.core.capabilities import TabularMDP
+from orrl.core.decision_models import TabularMDP
 
 if TYPE_CHECKING:
     from .problem import Inventory

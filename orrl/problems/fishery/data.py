@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ...core.agents import IndexedKernel
-    from ...core.capabilities import Drawdown, PostDecision, TabularMDP
+    from ...core.decision_models import Drawdown, PostDecision, TabularMDP
     from ...core.policy import Policy
     from ...core.program import Program
     from ...core.rollout import Trajectory

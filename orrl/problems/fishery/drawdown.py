@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ...core.capabilities import Drawdown
+from ...core.decision_models import Drawdown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ...core.capabilities import PostDecision, TabularMDP
+from ...core.decision_models import PostDecision, TabularMDP
 from ...core.errors import OrrlWarning
 from .noise import check_rows, discretise
 from .validate import WARNED, worst_cut

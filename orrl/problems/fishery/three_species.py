@@ -20,7 +20,8 @@ from .paths import Mortalities, PathNoise, PathProblem, PathState, counted, posi
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ...core.capabilities import Drawdown, Tunable
+    from ...core.capabilities import Tunable
+    from ...core.decision_models import Drawdown
     from ...core.policy import Policy
     from .three_species_kernel import ThreeSpeciesKernel
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from ...core.capabilities import TabularMDP
+    from ...core.decision_models import TabularMDP
     from ...core.learner import Split
     from ...core.program import Program
     from ...core.rollout import Trajectory
@@ -310,7 +310,7 @@ class TabularPOMDP(Problem):
 
     def tabular(self) -> TabularMDP:
         """The arrays, from the present belief (or state) on."""
-        from ...core.capabilities import TabularMDP
+        from ...core.decision_models import TabularMDP
 
         return TabularMDP(
             transition=self.transition,

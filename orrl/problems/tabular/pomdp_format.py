@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from ...core.capabilities import TabularMDP
+from ...core.decision_models import TabularMDP
 from ...core.errors import FormatError
 from ...core.textfile import Place, Source, open_source, write_text
 

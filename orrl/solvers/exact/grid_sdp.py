@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ...core.actions import Actions
-    from ...core.capabilities import Drawdown
+    from ...core.decision_models import Drawdown
     from ...core.run import Run
     from ...core.types import Support
 

@@ -17,7 +17,7 @@ from ...core.types import Support
 from .pomdp_model import signed_value
 
 if TYPE_CHECKING:
-    from ...core.capabilities import TabularMDP
+    from ...core.decision_models import TabularMDP
 
 __all__ = ["MdpArrays", "conclude", "mdp_support"]
 

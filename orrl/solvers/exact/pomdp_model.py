@@ -16,7 +16,7 @@ from ...core.types import Support
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ...core.capabilities import TabularMDP
+    from ...core.decision_models import TabularMDP
 
 __all__ = ["PomdpArrays", "pomdp_support", "signed_value"]
 
