@@ -128,15 +128,20 @@ class AlphaSet:
         return float((self.block @ belief).max())
 
     def closure(self) -> IntArray:
-        """Numbers of the vectors in use and of all that they build on, sorted."""
-        found = set(self.live)
+        """Numbers of the vectors in use and of those that they build on, sorted.
+
+        A vector that another one is nowhere worse than is left out, with what it builds on: where a plan would go on
+        with it, the other one earns no less.
+        """
+        found, block = set(self.live), self.block
         todo = list(self.live)
         while todo:
-            for n in self.builds_on[todo.pop()].tolist():
-                if n not in found:
-                    found.add(n)
-                    todo.append(n)
-        return np.array(sorted(found), dtype=np.int64)
+            ahead = np.unique(np.concatenate([self.builds_on[n] for n in todo]))
+            fresh = [n for n in ahead.tolist() if n not in found]
+            todo = [n for n in fresh if not (block >= self._vectors[n]).all(axis=1).any()]
+            found.update(todo)
+        numbers = np.array(sorted(found), dtype=np.int64)
+        return numbers[undominated(self.vectors[numbers])]
 
 
 def predicted(model: PomdpArrays, beliefs: FloatArray, actions: IntArray) -> FloatArray:
