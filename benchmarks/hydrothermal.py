@@ -134,6 +134,7 @@ class Timed(Policy):
     def __init__(self, inner: Policy) -> None:
         self.inner, self.name, self.seconds, self.count = inner, inner.name, 0.0, 0
         self.needs_observation = inner.needs_observation
+        self.kernel_options = inner.kernel_options
 
     def reset(self, problem: Any, *, batch: int = 1, seed: int = 0) -> None:
         """Pass on."""

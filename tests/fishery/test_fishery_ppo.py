@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 import orrl
+from orrl.problems.fishery.capped import Capped
+from orrl.problems.fishery.hindcast import hindcast
+from orrl.problems.fishery.series import Series
 from orrl.solvers.learners.ppo_policy import PPOPolicy
 
 if TYPE_CHECKING:
@@ -28,3 +31,7 @@ def test_a_policy_is_played_with_the_options_that_it_was_trained_with(learner: s
     found = [orrl.simulate(problem, p, scenarios=5, seed=3) for p in (policy, again)]
     assert found[0].mean == found[1].mean
     assert set(again.decide(problem)) >= {"quota", "unit"}
+    assert Capped(policy).kernel_options == view  # a wrapper hands them on
+    series = Series("made up", (2001, 2002), (0.9, 0.8), (0.1, float("nan")), unit=problem.unit)
+    told = hindcast(problem, {"learnt": policy}, series)["learnt"]
+    assert ((told >= 0.0) & (told <= problem.top)).all()

@@ -110,6 +110,7 @@ class Assuming(Policy):
     def __init__(self, policy: Policy, model: Fishery) -> None:
         self.policy, self.model, self.name = policy, model, policy.name
         self.seen, self.needs_observation = policy.seen, policy.needs_observation
+        self.kernel_options = policy.kernel_options
 
     def reset(self, problem: Any, *, batch: int = 1, seed: int = 0) -> None:
         """Reset the policy with the model."""

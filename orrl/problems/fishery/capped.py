@@ -50,6 +50,7 @@ class Capped(Policy):
         self.change, self.floor = change, floor
         self.name = name or f"{self.policy.name}-capped"
         self.seen, self.needs_observation = self.policy.seen, self.policy.needs_observation
+        self.kernel_options = self.policy.kernel_options
 
     def reset(self, problem: Any, *, batch: int = 1, seed: int = 0) -> None:
         """Reset the policy; the floor is that of the fisheries that are played."""

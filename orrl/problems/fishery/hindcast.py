@@ -193,7 +193,7 @@ def _advice(problem: Fishery, policy: Any, states: Sequence[FisheryState], belie
     if room.years < longest:
         raise DataError(f"{problem.name} ends after {room.years} years and the series has {longest}: give a longer one")
     room.__dict__["grids"] = g
-    kernel = type(problem).kernel([room], compiled=False)
+    kernel = type(problem).kernel([room], compiled=False, **policy.kernel_options)
     state = kernel.reset([room.nominal()] * len(states))
     years = []
     for b, past in enumerate(states):
