@@ -36,7 +36,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "ppo": {
         "hidden": (64, 64), "minibatch": 2048, "episodes": 64, "discount": 0.99, "learning_rate": 3e-3, "worlds": 100,
     },
-    "td3": {"hidden": (64, 64), "learning_rate": 3e-4, "start": 0.15, "worlds": 100},
+    "td3": {"hidden": (64, 64), "start": 0.15, "rate": 0.02, "smooth": 0.03, "clip": 0.06, "worlds": 100},
 }  # fmt: skip
 ROWS = (
     "constant-mortality, published values", "constant-mortality, tuned", "constant-escapement, published values",
