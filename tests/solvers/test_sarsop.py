@@ -21,7 +21,8 @@ from orrl.solvers.exact.pbvi import Pbvi
 from orrl.solvers.exact.pomdp_bounds import blind_policies, fast_informed_bound, memoryless_policies, qmdp
 from orrl.solvers.exact.pomdp_model import PomdpArrays
 from orrl.solvers.exact.qmdp import Qmdp
-from orrl.solvers.exact.sarsop import Sarsop, Search
+from orrl.solvers.exact.sarsop import Sarsop
+from orrl.solvers.exact.sarsop_search import Search
 from orrl.solvers.exact.sawtooth import Sawtooth
 
 SEEDS = st.integers(0, 10_000)
@@ -298,7 +299,7 @@ def test_time_limit_log_and_user_stop():
     problem = fishery(40, sigma_m=0.4)
     result = Sarsop().solve(problem, gap=1e-6, time_limit=2.0, log=log)
     assert (result.status, result.stop) == ("feasible", "time")
-    assert result.times.total < 2.0 * (2.0 * 1.05 + 1.0)  # a machine that others share
+    assert result.times.total < 2.0 * 1.05 + 1.0
     assert "gap" in log.getvalue() and "alphas" in log.getvalue()
 
     def interrupt(event):

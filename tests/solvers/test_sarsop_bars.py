@@ -10,7 +10,8 @@ import orrl
 from orrl.core.types import Objective
 from orrl.problems.tabular.pomdp_format import read_pomdp
 from orrl.solvers.exact.pomdp_model import PomdpArrays
-from orrl.solvers.exact.sarsop import Sarsop, Search
+from orrl.solvers.exact.sarsop import Sarsop
+from orrl.solvers.exact.sarsop_search import Search
 
 pytestmark = pytest.mark.slow
 

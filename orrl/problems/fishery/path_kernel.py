@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -61,7 +62,7 @@ class PathRows:
 ARRAYS = tuple(f.name for f in fields(PathRows) if f.name != "which")
 
 
-class PathKernel:
+class PathKernel(ABC):
     """Fisheries of one kind side by side; a subclass gives the source of its step and its tables.
 
     Parameters
@@ -93,9 +94,9 @@ class PathKernel:
         self.action_shape: tuple[int, ...] = (self.unique[0].controls,)
 
     # ---- what a subclass says ----------------------------------------------------------------------------------
+    @abstractmethod
     def first(self, problem: Any, start: FloatArray) -> FloatArray:
         """First states (B, D) of draws (B, D0)."""
-        raise NotImplementedError
 
     def mortality(self, state: PathRows, share: FloatArray) -> FloatArray:
         """Mortalities (B, H) of actions; the action itself."""
@@ -105,9 +106,9 @@ class PathKernel:
         """Actions (B, H) of mortalities."""
         return np.clip(mortality, 0.0, 1.0)
 
+    @abstractmethod
     def observe(self, state: PathRows) -> npt.NDArray[np.float32]:
         """What is shown, (B, F)."""
-        raise NotImplementedError
 
     # ---- the protocol ------------------------------------------------------------------------------------------
     def code(self, rows: int) -> SimpleNamespace:

@@ -11,7 +11,7 @@ from ...core.archive import read_archive, write_archive
 from ...core.errors import FormatError
 
 if TYPE_CHECKING:
-    from .sarsop import Node, Search
+    from .sarsop_search import Node, Search
 
 __all__ = ["restore", "save"]
 
@@ -81,7 +81,7 @@ def restore(search: Search, path: str | Path, content_hash: str) -> bool:
     """
     from .late_bound import LateBound
     from .point_sweep import Mix
-    from .sarsop import Node
+    from .sarsop_search import Node
 
     if not Path(path).exists():
         return False

@@ -6,6 +6,7 @@ of them changes which policy is best. Torch is loaded with this module.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -46,14 +47,16 @@ class Rewards(Protocol):
         ...
 
 
-class _Rewards:
+class _Rewards(ABC):
     """Whole episodes: learn, then normalise."""
 
+    @abstractmethod
     def learn(self, rewards: Floats, alive: Flags, discount: float) -> None:
-        raise NotImplementedError
+        """See `Rewards`."""
 
+    @abstractmethod
     def shaped(self, rewards: Floats, when: Steps, follows: Flags, discount: float) -> npt.NDArray[np.float32]:
-        raise NotImplementedError
+        """See `Rewards`."""
 
     def __call__(self, rewards: Floats, alive: Flags, discount: float) -> npt.NDArray[np.float32]:
         """Learn, then normalise."""

@@ -1,0 +1,357 @@
+"""The search behind `sarsop`: both bounds, the tree of beliefs, and the moves on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ...core.types import relative_gap
+from .alpha import AlphaSet
+from .late_bound import LateBound
+from .point_sweep import Mix, sweep
+from .pomdp_bounds import blind_policies, fast_informed_bound, memoryless_policies, qmdp
+from .sawtooth import Sawtooth
+
+if TYPE_CHECKING:
+    from .pomdp_model import PomdpArrays
+    from .sarsop import Sarsop
+
+__all__ = ["Node", "Search"]
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+ROW_WORK = 1e5
+"""Multiplications of a sweep of the late bound that take about as long as one row of the sawtooth."""
+LOWER_ROW = 0.2
+"""Time of a row of the lower bound, in rows of the sawtooth."""
+
+
+@dataclass(slots=True)
+class Node:
+    """A belief of the search tree; its number is that of its point in the upper bound."""
+
+    belief: FloatArray
+    q: FloatArray
+    upper: float
+    bin: int
+    number: int = -1
+    children: dict[tuple[int, int], Node] = field(default_factory=dict)
+    mixes: dict[int, Mix] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Step:
+    """What follows an action at a node: unnormalised beliefs ``block (N, S)`` of the observations ``seen``."""
+
+    action: int
+    block: FloatArray
+    seen: IntArray
+    rest: FloatArray
+    support: IntArray | None
+    high: FloatArray
+    rest_high: float
+
+
+class Search:
+    """Both bounds, the tree, and the moves on them."""
+
+    def __init__(self, model: PomdpArrays, options: Sarsop, *, over: Any = lambda: False) -> None:
+        self.model, self.options, self.over = model, options, over
+        states, actions, _ = model.shape
+        self.lower = AlphaSet(blind_policies(model, over=over), np.arange(actions))
+        self.fib = qmdp(model, over=over)
+        self.fib = fast_informed_bound(model, self.fib, over=over)
+        for vectors, taken, rule in memoryless_policies(model, self.fib, over=over):
+            self.lower.add_plan(vectors, taken, [rule[model.law_of[a]] for a in taken])
+        self.upper = Sawtooth(self.fib.max(axis=1))
+        self.late: LateBound | None = None
+        self.nodes: list[Node] = []
+        self.trials = self.backups = 0
+        self.rows = 0  # sawtooth rows asked for by trials: the clock of the work on the corners, equal on every machine
+        self.corner_rows = 0
+        self.late_rows = self.raise_rows = 0.0
+        self.bins = Bins(self.upper.corner, states)
+        self.root = self._node(model.initial, cut=False)
+        self.low = self.lower.value(model.initial)
+        self.high = self.root.upper
+        self.stuck = False
+        self._kept = max(32, 2 * len(self.lower))
+
+    # ---- the bounds ---------------------------------------------------------------------------------------------
+    def _node(self, belief: FloatArray, *, cut: bool = True) -> Node:
+        if cut and self.options.tail > 0.0:
+            belief = _cut(belief, self.options.tail)
+        q = belief @ self.fib
+        upper = min(float(q.max()), self.upper.bound(belief))
+        return Node(belief, q, upper, self.bins.of(upper, belief))
+
+    def _step(self, node: Node, action: int, *, tight: bool) -> Step:
+        ahead = self.model.predict(node.belief, action)
+        block, seen, rest = self.model.split(ahead, action)
+        high, chosen, share = self.upper.query(block)
+        if self.late is not None:
+            late = self.late.ahead(node.belief, action)[seen]
+            high, chosen = np.minimum(high, late), np.where(late < high, -1, chosen)
+        if tight:
+            node.mixes[action] = self._mix(node, action, high, rest, chosen, share)
+        self.rows += len(block)
+        support = np.flatnonzero(ahead)
+        part = support if 3 * len(support) < len(ahead) else None
+        return Step(action, block, seen, rest, part, high, float(rest @ self.upper.corner))
+
+    def _mix(
+        self, node: Node, action: int, high: FloatArray, rest: FloatArray, chosen: IntArray, share: FloatArray
+    ) -> Mix:
+        """The bound of an action as a combination of points, for the sweeps."""
+        hit, g = chosen >= 0, self.model.discount
+        weight: FloatArray = np.bincount(chosen[hit], weights=share[hit], minlength=1).astype(np.float64)
+        used = np.flatnonzero(weight)
+        part = float(high.sum() + rest @ self.upper.corner) - float(weight[used] @ self.upper.value[used])
+        return Mix(float(node.belief @ self.model.reward[:, action]) + g * part, used, g * weight[used])
+
+    def lower_q(self, node: Node, step: Step) -> tuple[float, FloatArray, IntArray]:
+        """Lower bound of an action, of each observation's part (N,), and the best vector in use for it."""
+        block, vectors = step.block, self.lower.block
+        if step.support is not None:
+            block, vectors = block[:, step.support], vectors[:, step.support]
+        worth = block @ vectors.T
+        best = worth.argmax(axis=1)
+        low = worth[np.arange(len(best)), best]
+        default = self.lower.block[best[int(step.high.argmax())]]
+        gain = float(node.belief @ self.model.reward[:, step.action])
+        return gain + self.model.discount * float(low.sum() + step.rest @ default), low, best
+
+    def lower_upper(self, node: Node, *, tight: bool = False) -> Step:
+        """Back the upper bound up at a node; only actions that may still be best are looked at.
+
+        `tight` keeps what the bound is made of for `sweep`.
+        """
+        q, fresh = node.q, {}
+        while True:
+            action = int(q.argmax())
+            if action in fresh:
+                break
+            fresh[action] = step = self._step(node, action, tight=tight)
+            gain = float(node.belief @ self.model.reward[:, action])
+            q[action] = min(q[action], gain + self.model.discount * float(step.high.sum() + step.rest_high))
+        node.upper = min(node.upper, float(q[action]))
+        return fresh[action]
+
+    def raise_lower(self, node: Node) -> int:
+        """Add the best vector that one backup gives at a node, where it is better there; returns the rows looked at."""
+        old = self.lower.value(node.belief)
+        best, chosen, rows = old, None, 0
+        for action in np.argsort(-node.q, kind="stable").tolist():
+            if node.q[action] <= best:
+                break
+            ahead = self.model.predict(node.belief, action)
+            block, seen, rest = self.model.split(ahead, action)
+            support = np.flatnonzero(ahead)
+            part = support if 3 * len(support) < len(ahead) else None
+            step = Step(action, block, seen, rest, part, block.sum(axis=1), 0.0)
+            rows += len(block)
+            value, _, plan = self.lower_q(node, step)
+            if value > best:
+                best, chosen = value, (step, plan)
+        if chosen is None or best <= old + 1e-10 * max(1.0, abs(old)):
+            return rows
+        step, plan = chosen
+        model, action = self.model, step.action
+        law = model.laws[model.law_of[action]]
+        choice = np.full(law.shape[1], plan[int(step.high.argmax())])
+        choice[step.seen] = plan
+        ahead = np.einsum("so,os->s", law, self.lower.block[choice])
+        vector = model.reward[:, action] + model.discount * model.back(ahead, action)
+        if float(vector @ node.belief) > old:
+            self.lower.add(vector, action, np.array(self.lower.live, dtype=np.int64)[choice])
+        return rows
+
+    def backup(self, node: Node) -> None:
+        """Both bounds at a node."""
+        self.lower_upper(node, tight=True)
+        if node.number < 0:
+            node.number = self.upper.add(node.belief, node.upper)
+            self.nodes.append(node)
+        else:
+            self.upper.lower(node.number, node.upper)
+        self.raise_lower(node)
+        self.bins.learn(node.bin, node.number, self.lower.value(node.belief))
+        self.backups += 1
+        self.low = max(self.low, self.lower.value(self.model.initial))
+        self.high = min(self.high, self.root.upper)
+
+    # ---- the search ---------------------------------------------------------------------------------------------
+    def trial(self, hear: Any = None) -> None:
+        """Walk down from the root, back up on the way home, prune."""
+        before = (self.low, self.high)
+        factors = self.options.trial_factors
+        path = self._sample(factors[self.trials % len(factors)] * (self.high - self.low))
+        for node in reversed(path):
+            if self.over():
+                break
+            self.backup(node)
+            if hear is not None and hear(self.backups):
+                break
+        self.trials += 1
+        self.sweep()
+        self.raise_points()
+        cost = len(self.model.pairs) * self.model.shape[2]
+        self._lower_late()
+        if self.corner_rows + cost <= self.options.corner_share * self.rows and not self.over():
+            self.lower_corners()
+            self.corner_rows += cost
+        if len(self.lower) > self._kept:
+            beliefs = self.upper.points[: self.upper.count]
+            self.lower.prune(beliefs, delta=self.options.delta * (self.high - self.low))
+            self._kept = int(1.3 * len(self.lower)) + 32
+        self.stuck = before == (self.low, self.high) and not path
+
+    def _sample(self, aim: float) -> list[Node]:
+        model, gamma = self.model, self.model.discount
+        node, width = self.root, aim
+        low, high = self.low, self.low + aim
+        path: list[Node] = []
+        while not self.over():
+            v_low = self.lower.value(node.belief)
+            if node.upper - v_low <= width and path:
+                break
+            guess = self.bins.guess(node.bin, node.upper)
+            if path and guess <= low and node.upper <= max(high, v_low + width):
+                break
+            step = self.lower_upper(node)
+            path.append(node)
+            q_low, part_low, _ = self.lower_q(node, step)
+            mass = step.block.sum(axis=1)
+            low, high = max(low, q_low), max(high, q_low + width)
+            width /= gamma
+            best = int((step.high - part_low - width * mass).argmax())
+            gain = float(node.belief @ model.reward[:, step.action])
+            rest_low = (q_low - gain) / gamma - float(part_low.sum())
+            low = ((low - gain) / gamma - rest_low - float(part_low.sum() - part_low[best])) / mass[best]
+            high = ((high - gain) / gamma - step.rest_high - float(step.high.sum() - step.high[best])) / mass[best]
+            key = (step.action, int(step.seen[best]))
+            if key not in node.children:
+                node.children[key] = self._node(step.block[best] / mass[best])
+            node = node.children[key]
+        return path
+
+    def _lower_late(self) -> None:
+        """Work on the bound of `late_bound`, in step with the trials: it pays where the noise is high."""
+        if self.late is None:
+            if self.options.late_share > 0.0 and LateBound.fits(self.model) and not self.over():
+                self.late = LateBound(self.model, self.fib, self.lower.block)
+            return
+        cost = self.late.work / ROW_WORK
+        while self.late.moving and self.late_rows + cost <= self.options.late_share * self.rows and not self.over():
+            self.late.sweep(over=self.over)
+            self.late_rows += cost
+
+    def sweep(self) -> None:
+        """Lower the upper bounds of all points together (see `point_sweep`)."""
+        nodes = self.nodes
+        if not nodes:
+            return
+        other = np.empty(len(nodes))
+        for i, node in enumerate(nodes):
+            rest = node.q.copy()
+            rest[list(node.mixes)] = -np.inf
+            other[i] = rest.max()
+        value = self.upper.value[: self.upper.count]
+        value, q = sweep([n.mixes for n in nodes], other, value, tolerance=1e-5 * (self.high - self.low))
+        self.upper.lower_all(value)
+        at = 0
+        for node, bound in zip(nodes, value.tolist(), strict=True):
+            for action in node.mixes:
+                node.q[action] = min(node.q[action], q[at])
+                at += 1
+            node.upper = min(node.upper, bound)
+        self.high = min(self.high, self.root.upper)
+
+    def raise_points(self) -> None:
+        """Rounds of lower backups at points in random order, each at one that no backup of its round has lifted."""
+        count, rng = self.upper.count, np.random.default_rng(self.trials)
+        points = self.upper.points[:count]
+        lift = self.high - self.low
+        while lift > 1e-3 * (self.high - self.low):
+            before = (points @ self.lower.block.T).max(axis=1)
+            left = np.ones(count, dtype=bool)
+            for i in rng.permutation(count).tolist():
+                if self.raise_rows >= self.options.raise_share * self.rows or self.over():
+                    break
+                if left[i]:
+                    known = len(self.lower.actions)
+                    self.raise_rows += LOWER_ROW * self.raise_lower(self.nodes[i])
+                    for vector in self.lower.vectors[known:]:
+                        left &= points @ vector <= before
+            else:
+                lift = float(((points @ self.lower.block.T).max(axis=1) - before).max(initial=0.0))
+                continue
+            break
+        self.low = max(self.low, self.lower.value(self.model.initial))
+
+    def lower_corners(self) -> None:
+        """Back the upper bound up where the state is known, once for each distinct row."""
+        model, seen = self.model, self.model.shape[2]
+        worth = np.empty(len(model.pairs))
+        for part, block in model.joint_blocks():
+            dense = block.toarray() if model.sparse else block
+            worth[part] = self.upper.query(dense)[0].reshape(-1, seen).sum(axis=1)
+        q = model.reward + model.discount * worth[model.pair_of].T
+        self.fib = np.minimum(self.fib, q)
+        self.upper.lower_corners(self.fib.max(axis=1))
+
+    def line(self, seconds: float) -> str:
+        """A line for the log, in rewards."""
+        gap = relative_gap(self.low, self.high)
+        return (
+            f"sarsop {seconds:8.1f} s  trials {self.trials:6d}  backups {self.backups:7d}  "
+            f"[{self.low:.6g}, {self.high:.6g}]  gap {100 * gap:.3f}%  alphas {len(self.lower)}  "
+            f"points {self.upper.count}"
+        )
+
+
+class Bins:
+    """Guesses a belief's value from beliefs of a like upper bound and entropy (SARSOP's prediction)."""
+
+    SIDE = 10
+
+    def __init__(self, corner: FloatArray, states: int) -> None:
+        self.least, self.most = float(corner.min()), float(corner.max())
+        self.entropy = float(np.log(max(2, states)))
+        self.total = np.zeros(self.SIDE**2)
+        self.count = np.zeros(self.SIDE**2)
+        self.known: dict[int, float] = {}
+
+    def of(self, upper: float, belief: FloatArray) -> int:
+        """Bin of a belief."""
+        p = belief[belief > 0.0]
+        spread = float(-(p * np.log(p)).sum()) / self.entropy
+        height = (upper - self.least) / max(1e-12, self.most - self.least)
+        i, j = (min(self.SIDE - 1, max(0, int(self.SIDE * x))) for x in (height, spread))
+        return i * self.SIDE + j
+
+    def learn(self, place: int, number: int, value: float) -> None:
+        """The value of a point changed."""
+        if number in self.known:
+            self.total[place] -= self.known[number]
+        else:
+            self.count[place] += 1
+        self.known[number] = value
+        self.total[place] += value
+
+    def guess(self, place: int, upper: float) -> float:
+        """Mean of the bin, the upper bound while it is empty."""
+        return float(self.total[place] / self.count[place]) if self.count[place] else upper
+
+
+def _cut(belief: FloatArray, tail: float) -> FloatArray:
+    """The belief without its least likely states of total weight `tail`."""
+    order = np.argsort(belief, kind="stable")
+    cut = order[: int(np.searchsorted(np.cumsum(belief[order]), tail, side="right"))]
+    short = belief.copy()
+    short[cut] = 0.0
+    return np.asarray(short / short.sum(), dtype=np.float64)
