@@ -53,22 +53,23 @@ def _kernel(settings: Settings, what: str) -> Row:
     return line | {"asked for": bar / 1e6}
 
 
-def _loop(settings: Settings, rows: str) -> Row:
-    """The training loop of SARSA at 50 states, looks at the greedy policy included."""
+def _loop(settings: Settings, rows: str, trace: float) -> Row:
+    """The training loop of SARSA(lambda) at 50 states, looks at the greedy policy included."""
     problem: Any = orrl.load("fishery/paper-a", n=50)
-    options = {"state": rows, "check": 100_000, "plays": 100}
+    options = {"state": rows, "check": 100_000, "plays": 100, "trace": trace}
     orrl.train(problem, "sarsa", budget=orrl.Budget(iterations=10), **options)  # compiles
     budget = orrl.Budget(cpu_seconds=settings.limit(SECONDS))
     policy: Any = orrl.train(problem, "sarsa", budget=budget, **options)
     rate = policy.log["steps"] / policy.log["cpu_seconds"]
-    bar = None if rows == "belief" else 10.0
-    return {"what": f"sarsa on rows of {rows}, 50 states", "million steps/s": rate / 1e6, "asked for": bar}
+    bar = None if rows == "belief" or trace else 10.0
+    return {"what": f"sarsa({trace:g}) on rows of {rows}, 50 states", "million steps/s": rate / 1e6, "asked for": bar}
 
 
 def speed(settings: Settings) -> list[Row]:
     """Kernels, then SARSA."""
     todo: list[tuple[str, Callable[[], Row]]] = [(what, partial(_kernel, settings, what)) for what in CASES]
-    todo += [(f"sarsa {rows}", partial(_loop, settings, rows)) for rows in ("state", "raw", "belief")]
+    loops = [(rows, trace) for trace in (0.0, 0.7) for rows in ("state", "raw", "belief")]
+    todo += [(f"sarsa({trace:g}) {rows}", partial(_loop, settings, rows, trace)) for rows, trace in loops]
     for what, make in todo:
         settings.row(f"{what}, {settings.limit(SECONDS):g} s", make)
     return list(settings.rows())
