@@ -58,6 +58,7 @@ OWN: dict[Kind, dict[str, str]] = {
         "double-q": "orrl.solvers.learners.sarsa:DoubleQ",
         "dual-ascent": "orrl.solvers.learners.dual_ascent:DualAscent",
         "expected-sarsa": "orrl.solvers.learners.sarsa:ExpectedSarsa",
+        "gnn-ppo": "orrl.solvers.learners.gnn_ppo:GnnPPO",
         "ppo": "orrl.solvers.learners.ppo:PPO",
         "q-learning": "orrl.solvers.learners.sarsa:QLearning",
         "sarsa": "orrl.solvers.learners.sarsa:Sarsa",

@@ -221,18 +221,18 @@ class HasRules(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class GraphSpec:
-    """Sizes of a graph observation.
+    """Sizes of a padded graph observation.
 
     Parameters
     ----------
     nodes, node_features : int
-        Padded number of nodes N and their features F.
+        Places for nodes N and their features F. Graphs may be smaller: ``node_mask`` says which places are taken.
     edges : int
-        Padded number of edges E.
+        Places for edges E, all relations together.
     relations : tuple of str
-        Names of the edge relations.
+        Names of the edge relations; in each, an edge's target hears its source.
     actions : int
-        A; ``action_node`` (A,) is the node that an action moves, -1 for a global action.
+        A; ``action_node`` (A,) is the node that an action moves, -1 for a global action or one that has no node now.
     """
 
     nodes: int
@@ -244,9 +244,12 @@ class GraphSpec:
 
 @runtime_checkable
 class HasGraph(Protocol):
-    """Graph observations: a Dict of padded Boxes.
+    """Graph observations, in two forms.
 
-    Its keys are nodes, node_mask, edges, relation, edge_mask, action_node and action_mask.
+    Learners call the kernel's ``graphs(state)``: a `core.graphs.GraphBatch`, rows end to end and nothing padded. The
+    environment's ``obs="graph"`` is the same as a Dict of padded Boxes, with keys nodes (N, F), node_mask (N,), edges
+    (E, 2) of source and target, relation (E,), edge_mask (E,), action_node (A,) and action_mask (A,);
+    `GraphBatch.flatten` maps it back.
     """
 
     def graph_spec(self) -> GraphSpec:

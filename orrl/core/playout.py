@@ -8,12 +8,16 @@ import numpy as np
 import numpy.typing as npt
 
 from .actions import draw, hold, is_continuous, live
-from .seeds import stream
+from .policy import View
+from .seeds import spawn_seeds, stream
 
 if TYPE_CHECKING:
-    from .capabilities import Kernel
+    from collections.abc import Sequence
 
-__all__ = ["playout"]
+    from .capabilities import Kernel
+    from .policy import Policy
+
+__all__ = ["action_values", "follow", "playout"]
 
 
 def playout(kernel: Kernel, state: Any, *, seed: int, discount: float = 1.0, **options: Any) -> npt.NDArray[np.float64]:
@@ -35,3 +39,58 @@ def playout(kernel: Kernel, state: Any, *, seed: int, discount: float = 1.0, **o
         factor *= discount
         mask = kernel.mask(state)
     return total
+
+
+def follow(
+    kernel: Kernel, state: Any, which: Sequence[int], policy: Policy, *, discount: float = 1.0
+) -> npt.NDArray[np.float64]:
+    """Play every row to its end by a policy that was reset for these rows; as `playout` otherwise.
+
+    Parameters
+    ----------
+    which : (B,) int
+        Problem of each row.
+    """
+    view = View(kernel, state, which)
+    mask = kernel.mask(state)
+    total, factor = np.zeros(len(mask)), 1.0
+    done = ~live(mask)
+    while not done.all():
+        obs = kernel.observe(state) if policy.needs_observation else None
+        actions = np.asarray(policy.act(obs, {"action_mask": mask, "view": view, "done": done}))
+        rewards, done = kernel.step(state, hold(actions, done))
+        total += factor * rewards
+        factor *= discount
+        mask = kernel.mask(state)
+    return total
+
+
+def action_values(
+    kernel: Kernel, state: Any, which: Sequence[int], *, samples: int, seed: int, discount: float = 1.0
+) -> npt.NDArray[np.float64]:
+    """Mean discounted rewards (B, A) of random completions after each accepted action; NaN where it is not accepted.
+
+    Parameters
+    ----------
+    which : (B,) int
+        Problem of each row. Its completions meet fresh scenarios, the same for all its actions.
+    samples : int
+        Completions of each action.
+    """
+    mask = kernel.mask(state)
+    row, action = np.nonzero(mask)
+    worth = np.full(mask.shape, np.nan)
+    if not len(row):
+        return worth
+    fresh: list[list[Any]] = []
+    for b in range(len(mask)):
+        problem = kernel.problems[which[b]]
+        seeds = spawn_seeds(seed + b, samples) if problem.is_stochastic else [seed]
+        drawn = [problem.scenario(s) for s in seeds] if mask[b].any() else []
+        fresh.append(drawn if len(drawn) == samples else drawn * samples)
+    worlds = [world for b in row for world in fresh[b]]
+    copies = kernel.clone(state, worlds, np.repeat(row, samples).tolist())
+    rewards, _ = kernel.step(copies, np.repeat(action, samples))
+    total = rewards + discount * playout(kernel, copies, seed=seed, discount=discount)
+    worth[row, action] = total.reshape(-1, samples).mean(axis=1)
+    return worth

@@ -94,6 +94,10 @@ class Policy(ABC):
         action = actions[0].tolist()
         return problem.name_action(action) if hasattr(problem, "name_action") else action
 
+    def sampled(self) -> Self:
+        """The same policy, drawing its actions from its law instead of taking the likeliest."""
+        raise NotSupportedError(f"policy {self.name!r} has no law to draw actions from")
+
     def save(self, path: str | Path) -> None:
         """Write the policy to a file."""
         raise NotSupportedError(f"policy {self.name!r} cannot be saved: it has no parameters of its own")

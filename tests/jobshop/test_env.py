@@ -17,6 +17,7 @@ from shop_strategies import SEEDS, shops_in_worlds
 import orrl
 from orrl.core.errors import DataError, IllegalActionError, NotSupportedError
 from orrl.problems.jobshop import Interruptions, JobShop
+from orrl.problems.jobshop.graph_features import NODE_FEATURES
 from orrl.problems.jobshop.interruptions import Outages
 from orrl.problems.jobshop.schedule import Schedule
 
@@ -246,27 +247,34 @@ def test_registered_id():
 
 
 # ---- the graph -----------------------------------------------------------------------------------------------------
+def edges_of(obs: dict, relation: int) -> set[tuple[int, int]]:
+    """(source, target) of the padded observation."""
+    used = (obs["edge_mask"] == 1) & (obs["relation"] == relation)
+    return {(a, b) for a, b in obs["edges"][used].tolist()}
+
+
 def test_the_graph_by_hand():
-    """One of two jobs has begun."""
-    env = JobShop(machines=[[0, 1], [1, 0]], durations=[[3, 2], [2, 4]], storage="blocking").env(obs="graph")
+    """One of two jobs has begun: every operation is open still."""
+    problem = JobShop(machines=[[0, 1], [1, 0]], durations=[[3, 2], [2, 4]], storage="blocking")
+    env = problem.env(obs="graph")
     env.reset(seed=0)
     obs, _, _, _, _ = env.step(0)
-    edges = {
-        (int(a), int(b), int(r))
-        for (a, b), r, real in zip(obs["edges"], obs["relation"], obs["edge_mask"], strict=True)
-        if real
-    }
-    chain = {(0, 1, 0), (1, 0, 1), (2, 3, 0), (3, 2, 1)}
-    same = {(0, 3, 2), (3, 0, 2), (1, 2, 2), (2, 1, 2)}
-    assert edges == chain | same
-    nodes = obs["nodes"]
-    assert nodes[0, :3].tolist() == [0, 1, 0]  # running
-    assert nodes[1, :3].tolist() == [0, 0, 1]  # next
-    assert nodes[2, :3].tolist() == [0, 0, 1]
-    assert nodes[:, 3].tolist() == pytest.approx([3 / 6, 2 / 6, 2 / 6, 4 / 6])
-    assert nodes[:, 4].tolist() == pytest.approx([5 / 6, 2 / 6, 6 / 6, 4 / 6])
+    found = [edges_of(obs, r) for r in range(5)]
+    same = {(0, 3), (3, 0), (1, 2), (2, 1)}
+    assert found == [{(1, 0), (3, 2)}, {(0, 1), (2, 3)}, same, set(), set()]
+    column = {name: obs["nodes"][:, i].tolist() for i, name in enumerate(NODE_FEATURES)}
+    assert column["running"] == [1, 0, 0, 0]
+    assert column["next"] == [0, 1, 1, 0]
+    assert column["later"] == [0, 0, 0, 1]
+    assert column["duration"] == pytest.approx([3 / 2.75, 2 / 2.75, 2 / 2.75, 4 / 2.75])
+    assert column["job_work_share"] == pytest.approx([5 / 6, 2 / 6, 6 / 6, 4 / 6])
+    assert obs["node_mask"].tolist() == [1] * 4
     assert obs["action_node"].tolist() == [1, 2, -1]
     assert obs["action_mask"].tolist() == [0, 1, 1]
+    spec = problem.graph_spec()
+    assert (spec.nodes, spec.node_features, spec.actions) == (4, len(NODE_FEATURES), 3)
+    assert obs["nodes"].shape == (4, spec.node_features)
+    assert obs["edges"].shape == (spec.edges, 2)
 
 
 def test_the_graph_shows_who_waits_for_whom():
@@ -280,12 +288,27 @@ def test_the_graph_shows_who_waits_for_whom():
         obs, _, _, _, _ = env.step(action)
     assert env.state().time == 3
     assert obs["action_mask"].tolist() == [1, 1, 0, 0, 1]
-    waits = {
-        tuple(e)
-        for e, r, real in zip(obs["edges"].tolist(), obs["relation"], obs["edge_mask"], strict=True)
-        if r == 3 and real
-    }
-    assert waits == {(1, 3), (3, 1), (7, 5), (5, 7)}
+    waits = {(2, 1), (0, 3), (6, 5), (4, 7)}  # the next operation of job 0, node 1, hears what job 1 is on, node 2
+    assert edges_of(obs, 3) == waits
+    assert edges_of(obs, 4) == {(b, a) for a, b in waits}
+    obs, _, over, _, _ = env.step(0)  # jobs 0 and 1 swap; the simulator makes the other swap, which is the only choice
+    assert over
+    assert obs["node_mask"].sum() == obs["edge_mask"].sum() == 0
+    assert (obs["action_node"] == -1).all()
+
+
+def test_nodes_close_up_as_operations_end():
+    problem = JobShop(machines=[[0, 1], [0, 1], [0, 1]], durations=[[2, 5]] * 3, storage="blocking")
+    env = problem.env(obs="graph")
+    obs, _ = env.reset(seed=0)
+    assert obs["action_node"].tolist() == [0, 2, 4, -1]
+    obs, _, _, _, info = env.step(0)
+    assert env.state().time == 2  # job 0 has gone on to machine 1: jobs 1 and 2 can come
+    assert info["action_mask"].tolist() == [False, True, True, True]
+    assert obs["action_node"].tolist() == [-1, 1, 3, -1]
+    assert obs["node_mask"].tolist() == [1] * 5 + [0]
+    assert not obs["nodes"][5].any()
+    assert edges_of(obs, 0) == {(2, 1), (4, 3)}
 
 
 # ---- vectors -------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -105,3 +106,33 @@ def test_rollout_of_the_policy_object_in_a_batch(shops: list[orrl.JobShop]) -> N
     assert [e.value for e in episodes] == [
         s.evaluate(s.solution(e)).objective for s, e in zip(shops, episodes, strict=False)
     ]
+
+
+# ---- a learnt policy inside ----------------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def learnt() -> orrl.core.Policy:
+    source = orrl.JobShop.generator(jobs=6, machines=4, storage="blocking")
+    options = {"instances": 6, "rollouts": 6, "width": 8, "layers": 2, "minibatch": 256}
+    return orrl.train(source, "gnn-ppo", budget=orrl.Budget(iterations=12), seed=0, **options)
+
+
+def test_the_best_of_drawn_episodes_is_no_worse_than_the_likeliest(shops: list[orrl.JobShop], learnt: Any) -> None:
+    for shop in shops[:3]:
+        first = orrl.solve(shop, learnt)
+        one = orrl.solve(shop, "best-of-n", policy=learnt, n=1)
+        many = orrl.solve(shop, "best-of-n", policy=learnt, n=24, batch=8)
+        assert one.objective == first.objective
+        assert many.objective <= one.objective and many.meta["episodes"] == 24
+        assert many.evaluation.feasible and learnt.greedy
+
+
+def test_looking_ahead_with_a_policy_is_better_than_the_policy(shops: list[orrl.JobShop], learnt: Any) -> None:
+    alone = mean(shops, learnt)
+    ahead = mean(shops, "rollout", base=learnt, samples=1)
+    assert ahead < 0.97 * alone
+
+
+def test_a_rule_has_no_law() -> None:
+    shop = orrl.JobShop.generate(seed=0, jobs=3, machines=2, storage="blocking")
+    with pytest.raises(orrl.core.errors.NotSupportedError, match="no law"):
+        orrl.solve(shop, "best-of-n", policy=shop.rules()["mwkr"], n=3)

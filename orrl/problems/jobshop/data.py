@@ -152,6 +152,8 @@ class JobShop(Problem):
         set_("n_machines", count)
         set_("storage", storage)
         set_("swap", bool(swap) if storage == "blocking" else True)
+        if interruptions is not None and not isinstance(interruptions, Interruptions):
+            raise DataError(f"interruptions is {interruptions!r}: give a law, such as Interruptions(p=0.1)")
         set_("interruptions", interruptions or Interruptions())
         set_("job_names", tuple(job_names) if job_names is not None else tuple(f"job {j}" for j in range(jobs)))
         set_("machine_names", tuple(machine_names or (f"machine {m}" for m in range(count))))
@@ -400,7 +402,7 @@ class JobShop(Problem):
 
     def graph_spec(self) -> GraphSpec:
         """Sizes of the observation with ``obs="graph"``."""
-        from .env import graph_spec
+        from .graph_observation import graph_spec
 
         return graph_spec(self.kernel([self]))
 

@@ -42,6 +42,16 @@ FEATURES = 9
 FAR = 100.0  # longest job's work: times further away look alike
 
 
+@SOURCE.add("i8(ROUTE, CONFIG, ROW, JOB, VISIT, WINDOW, i8, i8)")
+def _announced(route, config, row, job, visit, window, b, j):  # type: ignore[no-untyped-def]
+    """End of the operation that job j is on, or its release, without the breakdowns that have not begun."""
+    p, t, ready, last = row[b, WHICH], row[b, TIME], job[b, j, READY], job[b, j, BEGUN] - 1
+    if ready <= t or last < 0 or window.shape[2] == 0:
+        return ready
+    begun, m = visit[b, j, last, START], route[p, j, last, MACHINE]
+    return _finish(window, b, m, begun, visit[b, j, last, WORK], config[p, REPEAT] != 0, t)
+
+
 @SOURCE.add("void(TABLES, f4[:,:,::1])", entry=True)
 def observe(route, facts, config, row, job, visit, holder, window, mask, out):  # type: ignore[no-untyped-def]
     """Write the features (B, J, F) of each job; see `ShopKernel.observe`. Nothing here looks ahead of the clock."""
@@ -54,11 +64,7 @@ def observe(route, facts, config, row, job, visit, holder, window, mask, out):  
                 out[b, j, f] = 0.0
             if n == 0:
                 continue
-            ready = job[b, j, READY]
-            if ready > t and k > 0 and window.shape[2] > 0:
-                last = k - 1
-                begun, m = visit[b, j, last, START], route[p, j, last, MACHINE]
-                ready = _finish(window, b, m, begun, visit[b, j, last, WORK], config[p, REPEAT] != 0, t)
+            ready = _announced(route, config, row, job, visit, window, b, j)
             remaining = route[p, j, k, REST] if k < n else 0
             out[b, j, 0] = mask[b, j]
             out[b, j, 1] = k / n

@@ -8,25 +8,19 @@ from typing import TYPE_CHECKING, Any, Literal
 import gymnasium
 import numpy as np
 
-from ...core.capabilities import GraphSpec
 from ...core.envs import KernelEnv, KernelVectorEnv
 from ...core.errors import DataError
-from .graph_observation import RELATIONS, edge_places, graph_observation, node_features
+from .graph_features import NODE_HIGH, NODE_LOW, RELATIONS
+from .graph_observation import graph_observation, graph_spec
 from .kernel import FAR, FEATURES, ShopKernel
 
 if TYPE_CHECKING:
     from ...core.learner import Generator
     from .data import JobShop
 
-__all__ = ["JobShopEnv", "JobShopVectorEnv", "graph_spec"]
+__all__ = ["JobShopEnv", "JobShopVectorEnv"]
 
 Observation = Literal["features", "graph"]
-
-
-def graph_spec(kernel: ShopKernel) -> GraphSpec:
-    """Sizes of the graph observation of a kernel's shops, padding included."""
-    nodes = kernel.n_jobs * kernel.n_operations
-    return GraphSpec(nodes, node_features(), edge_places(kernel), RELATIONS, kernel.n_jobs + 1)
 
 
 class JobShopEnv(KernelEnv):
@@ -37,7 +31,8 @@ class JobShopEnv(KernelEnv):
     problem : JobShop
         The shop; it also fixes the spaces, together with a sequence of `instances`.
     obs : {"features", "graph"}
-        A Box (J, 9) of job features (`ShopKernel.observe`), or a Dict of padded Boxes (`graph_observation`).
+        A Box (J, 9) of job features (`ShopKernel.observe`), or a Dict of padded Boxes: `ShopKernel.graphs`,
+        padded (`graph_observation`).
     pad_to : (int, int, int), optional
         Jobs, operations per job and machines of the spaces; the largest shop given by default. Needed where a generator
         or ``reset(options={"instance": ...})`` brings larger ones.
@@ -102,7 +97,7 @@ def _space(kernel: ShopKernel, obs: Observation) -> gymnasium.Space[Any]:
     spec = graph_spec(kernel)
     return gymnasium.spaces.Dict(
         {
-            "nodes": box(0, [1, 1, 1, 1, 1, FAR, FAR, 1], spec.nodes, spec.node_features),
+            "nodes": box(NODE_LOW, NODE_HIGH, spec.nodes, spec.node_features),
             "node_mask": box(0, 1, spec.nodes, kind=np.int8),
             "edges": box(0, spec.nodes - 1, spec.edges, 2, kind=np.int32),
             "relation": box(0, len(RELATIONS) - 1, spec.edges, kind=np.int8),

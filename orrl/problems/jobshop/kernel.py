@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...core.errors import DataError, IllegalActionError
-from . import dispatch, events
+from . import dispatch, events, graph_features
 from .data import GOALS, JobShop, ShopState
 from .dispatch import FAR, FEATURES, RULES
 from .events import NEVER, Batch, Shops
@@ -19,6 +19,8 @@ from .interruptions import Outages
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import SimpleNamespace
+
+    from ...core.graphs import GraphBatch
 
 __all__ = ["FAR", "FEATURES", "RULES", "ShopBatch", "ShopKernel"]
 
@@ -199,6 +201,14 @@ class ShopKernel:
         self._code(len(state)).observe(*self.shops, *state.tables, out)
         return out
 
+    def graphs(self, state: ShopBatch) -> GraphBatch:
+        """The open operations as one graph a row: `graph_features.NODE_FEATURES` and `graph_features.RELATIONS`.
+
+        Action j moves the next operation of job j, and no node where there is none; waiting moves none. Rows that have
+        ended have no nodes.
+        """
+        return graph_features.build(self._code(len(state)), self.shops, self._measures, state.tables)
+
     def clone(self, state: ShopBatch, scenarios: Sequence[Outages], rows: Sequence[int]) -> ShopBatch:
         """Copies of some rows with another future; what has begun stays as it was."""
         index = np.asarray(rows, np.int64)
@@ -258,6 +268,10 @@ class ShopKernel:
         return rewards / self.reward_scale
 
     # ---- filling the tables --------------------------------------------------------------------------------------
+    @cached_property
+    def _measures(self) -> npt.NDArray[np.float64]:
+        return graph_features.measures(self.problems)
+
     @cached_property
     def _templates(self) -> Batch:
         """One undisturbed row per problem."""

@@ -344,10 +344,11 @@ def _play(policy: PPOPolicy, kernel: Any, problems: list[Any], rng: np.random.Ge
 
 def judge(policy: Policy, problems: Sequence[Any], worlds: int, seed: int) -> float:
     """Mean of the signed objective of the greedy policy (higher is better); a failed episode counts as the worst."""
-    worth = []
+    rows, drawn = [], []
     for number, problem in enumerate(problems):
-        drawn = worlds if problem.is_stochastic else 1
-        seeds = stream(seed, "ppo", "judge", number).integers(2**31, size=drawn)
-        for episode in rollout(problem, policy, [problem.scenario(int(s)) for s in seeds], seed=seed):
-            worth.append(-np.inf if episode.failed else problem.objective.sign * episode.value)
+        seeds = stream(seed, "ppo", "judge", number).integers(2**31, size=worlds if problem.is_stochastic else 1)
+        rows += [problem] * len(seeds)
+        drawn += [problem.scenario(int(s)) for s in seeds]
+    episodes = rollout(rows if len(problems) > 1 else problems[0], policy, drawn, seed=seed)
+    worth = [-np.inf if e.failed else e.problem.objective.sign * e.value for e in episodes]
     return float(np.mean(worth))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -158,6 +159,12 @@ class PPOPolicy(Policy):
         flat = mask.reshape(-1, known)
         chosen = self.head.greedy(outputs, flat) if self.greedy else self.head.sample(outputs, flat, self._rng)[0]
         return chosen.reshape(len(mask), *view.kernel.action_shape)
+
+    def sampled(self) -> Self:
+        """The same network with ``greedy = False``."""
+        twin = copy.copy(self)
+        twin.greedy = False
+        return twin
 
     def save(self, path: str | Path) -> None:
         """Write weights and scales; no pickle."""

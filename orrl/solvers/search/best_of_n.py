@@ -1,4 +1,4 @@
-"""Best of N random episodes under one known scenario: the simplest search, and a floor for every other."""
+"""Best of N drawn episodes under one known scenario: the simplest search, and a floor for every other."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import numpy as np
 
 from ...core.capabilities import HasKernel
 from ...core.jit import compile_seconds
-from ...core.playout import playout
+from ...core.playout import follow, playout
 from ...core.program import Outcome
 from ...core.rollout import Trajectory
 from ...core.solver import Solver
 from ...core.types import Support
 
 if TYPE_CHECKING:
+    from ...core.policy import Policy
     from ...core.run import Run
 
 __all__ = ["BestOfN"]
@@ -23,7 +24,7 @@ __all__ = ["BestOfN"]
 
 @dataclass(repr=False)
 class BestOfN(Solver):
-    """Keep the best of `n` episodes played at random.
+    """Keep the best of `n` episodes played at random, or by a policy that draws its actions.
 
     Parameters
     ----------
@@ -31,10 +32,13 @@ class BestOfN(Solver):
         Episodes.
     batch : int
         Episodes played together; the limits are checked between batches.
+    policy : Policy, optional
+        A learnt law of actions (``policy.sampled()``). Its first episode takes the likeliest actions.
     """
 
     n: int = 1000
     batch: int = 100
+    policy: Policy | None = None
 
     name = "best-of-n"
     kind = "heuristic"
@@ -42,19 +46,28 @@ class BestOfN(Solver):
     def supports(self, problem: Any) -> Support:
         """Any problem whose kernel has a fast playout and whose solution can be read from the final state."""
         support = problem.supports(HasKernel)
-        if support and not hasattr(type(problem).kernel([problem]), "playout"):
+        if support and self.policy is None and not hasattr(type(problem).kernel([problem]), "playout"):
             return Support(False, f"the kernel of {type(problem).__name__} has no fast playout")
         return support
 
     def _solve(self, problem: Any, run: Run) -> Outcome:
         scenario = problem.scenario(0) if run.scenario is None else run.scenario
-        kernel = type(problem).kernel([problem])
+        policy = self.policy
+        kernel = type(problem).kernel([problem], **({} if policy is None else policy.kernel_options))
         sign = problem.objective.sign
         best, final, played, spent = problem.objective.worst, None, 0, compile_seconds()
         while played < self.n and not (run.over and final is not None):
-            size = min(self.batch, self.n - played)
+            size, seed = min(self.batch, self.n - played), run.seed * 1_000_003 + played
+            if policy is not None and not played:
+                size = 1
             state = kernel.reset([scenario] * size)
-            values = problem.accrued + sign * playout(kernel, state, seed=run.seed * 1_000_003 + played)
+            if policy is None:
+                reward = playout(kernel, state, seed=seed)
+            else:
+                law = policy.sampled() if played else policy
+                law.reset(problem, batch=size, seed=seed)
+                reward = follow(kernel, state, [0] * size, law, discount=problem.objective.discount)
+            values = problem.accrued + sign * reward
             values[kernel.failed(state)] = problem.objective.worst
             row = int(np.argmax(sign * values))
             played += size

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...core.actions import draw, is_continuous
-from ...core.playout import playout
+from ...core.playout import follow, playout
 from ...core.policy import Policy, View
 from ...core.seeds import spawn_seeds, stream
 from ...core.solver import PolicySolver
@@ -42,12 +42,16 @@ class MonteCarloPolicy(Policy):
         Also consider the kernel's idle action (waiting) where something else can be done.
     chunk : int
         Completions simulated together; the deadline is checked in between.
+    base : Policy, optional
+        What plays the completions instead of chance. Where neither it nor the problem draws anything, one completion
+        of each action is enough: ``samples=1``.
     """
 
     samples: int = 100
     criterion: Literal["mean", "best"] = "mean"
     idle: bool = False
     chunk: int = 500
+    base: Policy | None = None
 
     name = "rollout"
     needs_observation = False
@@ -99,12 +103,20 @@ class MonteCarloPolicy(Policy):
             part = legal[begin : begin + share]
             state = view.clone(worlds * len(part), [row] * (self.samples * len(part)))
             rewards, _ = view.kernel.step(state, whole(np.repeat(part, self.samples).astype(np.int64)))
-            rest = playout(view.kernel, state, seed=seed + begin, discount=problem.objective.discount)
+            rest = self._complete(view, state, row, seed + begin, problem)
             total = (rewards + problem.objective.discount * rest).reshape(len(part), self.samples)
             score[begin : begin + len(part)] = total.mean(axis=1) if self.criterion == "mean" else total.max(axis=1)
             if self.deadline is not None and self.deadline.passed:
                 break
         return int(legal[np.argmax(score)])
+
+    def _complete(self, view: View, state: Any, row: int, seed: int, problem: Any) -> npt.NDArray[np.float64]:
+        """Rewards of the rest of each copied row; the state is changed."""
+        if self.base is None:
+            return playout(view.kernel, state, seed=seed, discount=problem.objective.discount)
+        rows = len(view.kernel.mask(state))
+        self.base.reset(problem, batch=rows, seed=seed)
+        return follow(view.kernel, state, [view.which[row]] * rows, self.base, discount=problem.objective.discount)
 
 
 class MonteCarloRollout(PolicySolver):
@@ -120,8 +132,11 @@ class MonteCarloRollout(PolicySolver):
         idle: bool = False,
         scenarios: int = 100,
         scenario_seed: int = 0,
+        base: Policy | None = None,
     ) -> None:
-        policy = MonteCarloPolicy(samples, criterion, idle)
+        policy = MonteCarloPolicy(samples, criterion, idle, base=base)
+        if base is not None:
+            policy.kernel_options = base.kernel_options
         super().__init__(policy, scenarios=scenarios, scenario_seed=scenario_seed, kind="heuristic")
 
     def supports(self, problem: Any) -> Support:
@@ -135,5 +150,7 @@ class MonteCarloRollout(PolicySolver):
         """Samples and criterion beside the scenario stream."""
         policy = self.policy
         assert isinstance(policy, MonteCarloPolicy)
-        own = {"samples": policy.samples, "criterion": policy.criterion, "idle": policy.idle}
+        own: dict[str, Any] = {"samples": policy.samples, "criterion": policy.criterion, "idle": policy.idle}
+        if policy.base is not None:
+            own["base"] = policy.base.name
         return {**own, **super().options()}

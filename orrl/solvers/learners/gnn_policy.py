@@ -1,0 +1,127 @@
+"""`GraphPolicy`: the network that `gnn-ppo` trains, as a policy for graphs of any size."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from ...core.errors import DataError
+from ...core.policy import Policy
+from ...core.seeds import stream
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from ...core.actions import Actions
+    from ...core.graphs import GraphBatch
+
+__all__ = ["GraphPolicy"]
+
+KIND = "orrl.solvers.learners.gnn_policy:GraphPolicy"  # as in files, where it can be looked up too
+
+
+class GraphPolicy(Policy):
+    """Acts on the kernel's graphs (`HasGraph`); it needs no padding and plays problems of any size.
+
+    Parameters
+    ----------
+    features, relations, width, layers : int
+        Shape of the network, see `GraphNetwork`.
+    device : str
+        Of torch.
+
+    Attributes
+    ----------
+    greedy : bool
+        Take the best scored action, or draw one.
+    card : dict
+        What made it: command, budget, options, training data, results.
+    """
+
+    name = "gnn-ppo"
+    scope: ClassVar[Literal["any", "instance", "distribution"]] = "distribution"
+    needs_observation = False
+    train_seconds = 0.0
+
+    def __init__(self, features: int, relations: int, width: int, layers: int, device: str = "cpu") -> None:
+        from .graph_network import GraphNetwork
+
+        self.net = GraphNetwork(features, relations, width, layers).to(device)
+        self.device, self.greedy = device, True
+        self.card: dict[str, Any] = {}
+
+    @classmethod
+    def fresh(cls, kernel: Any, width: int, layers: int, seed: int, device: str) -> Self:
+        """A policy for a kernel's graphs, with weights drawn from the seed."""
+        import torch
+
+        first = kernel.graphs(kernel.reset([kernel.problems[0].scenario(0)], [0]))
+        with torch.random.fork_rng():
+            torch.manual_seed(int(stream(seed, cls.name, "weights").integers(2**31)))
+            return cls(first.nodes.shape[1], len(first.relations), width, layers, device)
+
+    def evaluate(self, graph: GraphBatch) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Logarithms (B, A) of the law of the action, and values (B,)."""
+        import torch
+
+        from .graph_network import tensors
+
+        with torch.inference_mode():
+            scores, value = self.net(tensors(graph, self.device))
+            logs = torch.log_softmax(scores, dim=1)
+        return logs.cpu().numpy(), value.cpu().numpy()
+
+    def reset(self, problem: Any, *, batch: int = 1, seed: int = 0) -> None:
+        """Start the stream of sampled actions."""
+        self._rng = stream(seed, "gnn-policy")
+
+    def act(self, obs: Any, info: Mapping[str, Any]) -> Actions:
+        """The best scored action, or a drawn one with ``greedy = False``."""
+        view = info["view"]
+        graph = view.kernel.graphs(view.state)
+        known = self.net.shape[:2]
+        if (graph.nodes.shape[1], len(graph.relations)) != known:
+            raise DataError(
+                f"policy {self.name!r} knows {known[0]} features and {known[1]} relations, the graphs of "
+                f"{view.problem(0).name} have {graph.nodes.shape[1]} and {len(graph.relations)}: train on this problem"
+            )
+        return pick(self.evaluate(graph)[0], None if self.greedy else self._rng)
+
+    def sampled(self) -> Self:
+        """The same network with ``greedy = False``."""
+        twin = copy.copy(self)
+        twin.greedy = False
+        return twin
+
+    def save(self, path: str | Path) -> None:
+        """Write the weights and the card; no pickle."""
+        from ...core.archive import write_archive
+
+        header: dict[str, Any] = {"type": KIND, "shape": list(self.net.shape), "name": self.name, "card": self.card}
+        header |= {"seen": sorted(self.seen), "train_seconds": self.train_seconds, "kernel": dict(self.kernel_options)}
+        write_archive(path, header, {f"net.{k}": v.cpu().numpy() for k, v in self.net.state_dict().items()})
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Inverse of `save`."""
+        import torch
+
+        from ...core.archive import read_archive
+
+        header, arrays = read_archive(path, KIND)
+        policy = cls(*header["shape"])
+        policy.net.load_state_dict({k[4:]: torch.as_tensor(v) for k, v in arrays.items()})
+        policy.seen, policy.name, policy.card = frozenset(header["seen"]), header["name"], header["card"]
+        policy.train_seconds, policy.kernel_options = header["train_seconds"], header["kernel"]
+        return policy
+
+
+def pick(logs: npt.NDArray[np.float32], rng: np.random.Generator | None) -> npt.NDArray[np.int64]:
+    """The likeliest action of each row, or one drawn from the law (the Gumbel-max trick)."""
+    if rng is not None:
+        logs = logs + rng.gumbel(size=logs.shape).astype(np.float32)
+    return np.asarray(logs.argmax(axis=1), np.int64)

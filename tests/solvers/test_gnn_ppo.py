@@ -1,0 +1,337 @@
+"""GNN-PPO: its network on graphs of any size, its loss by hand, its gradient by differences, and what it learns."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+
+import orrl
+from orrl import JobShop
+from orrl.core.errors import DataError, FormatError
+from orrl.core.graphs import GraphBatch
+from orrl.core.playout import action_values
+from orrl.core.policy import RandomPolicy
+from orrl.core.rollout import rollout
+from orrl.solvers.learners.gnn_policy import GraphPolicy, pick
+from orrl.solvers.learners.gnn_ppo import GnnPPO, Memory, Training
+from orrl.solvers.learners.gnn_warm import best_of_group, regret, surprise
+from orrl.solvers.learners.graph_network import GraphNetwork, tensors
+from orrl.solvers.learners.ppo_core import Clip
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from orrl.core.callbacks import Event
+
+SMALL = {"instances": 4, "rollouts": 4, "width": 8, "layers": 2, "check": 2, "minibatch": 64}
+
+
+def shops(jobs: Any = (3, 5), **options: Any) -> Any:
+    return JobShop.generator(jobs=jobs, machines=3, storage="blocking", **options)
+
+
+def midway(problems: list[Any], steps: int = 4, **options: Any) -> tuple[Any, Any]:
+    """A kernel and its state after some random decisions."""
+    kernel = JobShop.kernel(problems, **options)
+    state = kernel.reset([p.scenario(0) for p in problems])
+    rng = np.random.default_rng(0)
+    for _ in range(steps):
+        mask = kernel.mask(state)
+        kernel.step(state, np.where(mask.any(axis=1), np.where(mask, rng.random(mask.shape), -1.0).argmax(axis=1), -1))
+    return kernel, state
+
+
+def training(source: Any = None, **options: Any) -> Training:
+    learner = GnnPPO(**{**SMALL, **options})
+    return Training(learner, source or shops(), orrl.Budget(iterations=10), 0, None, "cpu")
+
+
+def scores(net: GraphNetwork, graph: GraphBatch) -> np.ndarray:
+    with torch.no_grad():
+        found: np.ndarray = net(tensors(graph))[0].numpy()
+    return found
+
+
+# ---- the network -----------------------------------------------------------------------------------------------------
+def test_a_row_is_scored_alike_alone_and_in_company() -> None:
+    problems = shops().sample(5)
+    kernel, state = midway(problems)
+    net = GraphPolicy.fresh(kernel, 16, 3, 0, "cpu").net
+    together, (logits, value) = kernel.graphs(state), net(tensors(kernel.graphs(state)))
+    for b, problem in enumerate(problems):
+        _, own = midway([problem], 0)
+        own.tables = type(own.tables)._make(t[b : b + 1].copy() for t in state.tables)
+        wide = JobShop.kernel([problem], pad_to=(kernel.n_jobs, kernel.n_operations, kernel.n_machines))
+        own.tables.row[:, 0] = 0
+        row = net(tensors(wide.graphs(own)))
+        np.testing.assert_allclose(row[0][0].detach(), logits[b].detach(), atol=1e-5)
+        assert row[1].item() == pytest.approx(value[b].item(), abs=1e-5)
+    parts = GraphBatch.join([together, together])
+    np.testing.assert_allclose(scores(net, parts), np.concatenate([logits.detach()] * 2), atol=1e-5)
+
+
+def test_the_names_of_the_jobs_do_not_matter() -> None:
+    shop = shops(jobs=5).sample(1)[0]
+    order = np.array([3, 0, 4, 1, 2])
+    twin = JobShop(machines=shop.machines[order], durations=shop.durations[order], storage="blocking")
+    net = GraphPolicy.fresh(JobShop.kernel([shop]), 16, 3, 0, "cpu").net
+    one, first = midway([shop], 0)
+    two, second = midway([twin], 0)
+    for job in (0, 2):
+        one.step(first, np.array([job]))
+        two.step(second, np.array([int(np.flatnonzero(order == job)[0])]))
+    mine, theirs = scores(net, one.graphs(first))[0], scores(net, two.graphs(second))[0]
+    np.testing.assert_allclose(theirs[:5], mine[order], atol=1e-5)
+    assert theirs[5] == pytest.approx(mine[5], abs=1e-5)
+
+
+def test_padded_observations_are_scored_as_the_kernels_graphs() -> None:
+    shop = shops(jobs=4).sample(1)[0]
+    kernel, state = midway([shop])
+    graph, spec = kernel.graphs(state), shop.graph_spec()
+    net = GraphPolicy.fresh(kernel, 16, 3, 0, "cpu").net
+    back = GraphBatch.flatten(graph.padded(spec), len(spec.relations))
+    np.testing.assert_allclose(scores(net, back), scores(net, graph), atol=1e-5)
+
+
+def test_only_accepted_actions_are_drawn() -> None:
+    kernel, state = midway(shops().sample(6))
+    logs, _ = GraphPolicy.fresh(kernel, 8, 2, 0, "cpu").evaluate(kernel.graphs(state))
+    mask, rng = kernel.mask(state), np.random.default_rng(0)
+    open_ = np.flatnonzero(mask.any(axis=1))
+    assert len(open_) > 2
+    assert np.exp(logs).sum(axis=1) == pytest.approx(np.ones(6), abs=1e-5)
+    for chosen in [pick(logs, None), *(pick(logs, rng) for _ in range(200))]:
+        assert mask[open_, chosen[open_]].all()
+
+
+def test_a_drawn_action_follows_the_law() -> None:
+    law = np.log(np.array([[0.1, 0.2, 0.7]], np.float32)).repeat(20_000, axis=0)
+    shares = np.bincount(pick(law, np.random.default_rng(0)), minlength=3) / len(law)
+    assert shares == pytest.approx([0.1, 0.2, 0.7], abs=0.015)
+
+
+# ---- advantages, losses, gradients -----------------------------------------------------------------------------------
+def memory(rewards: list[list[float]], alive: list[list[bool]]) -> Memory:
+    table = np.array(rewards, np.float32)
+    zeros = np.zeros_like(table)
+    return Memory([], zeros.astype(np.int64), zeros, zeros, table, np.array(alive))
+
+
+def test_group_advantages_by_hand() -> None:
+    made = training(rollouts=2)
+    gain, _ = made._judged(memory([[1, 2, 0, 5], [1, 4, 0, 0]], [[True] * 4, [True, True, True, False]]), 1.0)
+    # returns 2, 6 | 0, 5: each group has mean 4 and 2.5, spread 2 and 2.5
+    np.testing.assert_allclose(gain, [[-1, 1, -1, 1]] * 2, atol=1e-5)
+
+
+def test_equal_siblings_teach_nothing() -> None:
+    gain, _ = training(rollouts=2)._judged(memory([[3, 3]], [[True, True]]), 1.0)
+    np.testing.assert_array_equal(gain, 0.0)
+
+
+def test_clipped_rewards_of_the_value_baseline() -> None:
+    made = training(rollouts=2, baseline="value", reward_scale=False, reward_clip=1.0, smoothing=1.0)
+    _, goal = made._judged(memory([[5, -7], [0.5, 0.25]], [[True] * 2] * 2), 1.0)
+    np.testing.assert_allclose(goal, [[1.5, -0.75], [0.5, 0.25]], atol=1e-6)
+
+
+def test_gradient_through_the_network_is_the_finite_difference() -> None:
+    made = training(reference_weight=0.3, width=6, layers=2)
+    made.net.double()
+    problems, kernel = made._next(0.0)
+    played = made._play(problems, kernel)
+    made.reference = type(made.net)(*made.net.shape).double()
+    graph = tensors(GraphBatch.join(played.graphs[:3]))
+    graph = graph._replace(
+        nodes=graph.nodes.double(),
+        relations=tuple(r._replace(inverse=r.inverse.double()) for r in graph.relations),
+        whole=graph.whole._replace(inverse=graph.whole.inverse.double()),
+        candidates=graph.candidates._replace(inverse=graph.candidates.inverse.double()),
+    )
+    rows = np.flatnonzero(played.alive[:3].ravel())
+    rng = np.random.default_rng(0)
+    old = played.logs[:3].ravel()[rows] + 0.1 * rng.normal(size=len(rows))
+    fields = [played.actions[:3].ravel()[rows], old, *(rng.normal(size=len(rows)) for _ in range(3))]
+
+    def loss() -> torch.Tensor:
+        return made._loss(graph, rows, fields, Clip(0.2, 0.2, 0.5, 0.01), False).total
+
+    loss().backward()  # type: ignore[no-untyped-call]
+    for name, weight in made.net.named_parameters():
+        with torch.no_grad():
+            direction = torch.randn(weight.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+            weight += 1e-6 * direction
+            up = float(loss())
+            weight -= 2e-6 * direction
+            down = float(loss())
+            weight += 1e-6 * direction
+        assert float((weight.grad * direction).sum()) == pytest.approx((up - down) / 2e-6, abs=2e-5, rel=1e-3), name
+
+
+def test_regret_and_surprise_by_hand() -> None:
+    logits = torch.tensor([[0.0, np.log(3.0), GraphNetwork.NEVER]])
+    worth = torch.tensor([[1.0, -1.0, 0.0]])
+    entropy = -(0.25 * np.log(0.25) + 0.75 * np.log(0.75))
+    assert float(regret(logits, worth, 0.1)) == pytest.approx(0.5 - 0.1 * entropy, abs=1e-5)
+    assert float(surprise(logits, torch.tensor([1]))) == pytest.approx(-np.log(0.75), abs=1e-5)
+
+
+def test_the_best_of_each_group_is_imitated() -> None:
+    best = best_of_group(memory([[1, 3, 2, 2]], [[True] * 4]), 2)
+    assert best.tolist() == [False, True, True, False]
+
+
+def test_action_values_are_those_of_single_completions() -> None:
+    """Where one decision is left, its completions are not random: the values are the rewards themselves."""
+    shop = JobShop(machines=[[0], [0]], durations=[[3], [5]], objective="total_flow")
+    kernel = JobShop.kernel([shop])
+    state = kernel.reset([shop.nominal()])
+    worth = action_values(kernel, state, [0], samples=2, seed=0)
+    assert worth[0, :2].tolist() == [-(3 + 8), -(5 + 8)]
+    assert np.isnan(worth[0, ~kernel.mask(state)[0]]).all()
+
+
+# ---- training --------------------------------------------------------------------------------------------------------
+def mean_makespan(policy: Any, problems: list[Any]) -> float:
+    worlds = [p.scenario(7) for p in problems]
+    return float(np.mean([episode.value for episode in rollout(problems, policy, worlds, seed=3)]))
+
+
+@pytest.mark.parametrize("warm", [None, "rollout", "self-labelling"])
+def test_learns_to_dispatch_better_than_chance(warm: Any) -> None:
+    source = shops(jobs=5)
+    test = source.sample(40, split="test")
+    learner = GnnPPO(
+        instances=6, rollouts=6, width=16, layers=2, check=9, warm_start=warm, warm_share=0.5, samples=4, minibatch=256
+    )
+    policy = learner.fit(source, budget=orrl.Budget(iterations=18), seed=0, val=source.sample(20, split="val"))
+    learnt, chance = mean_makespan(policy, test), mean_makespan(RandomPolicy(), test)
+    assert learnt < 0.95 * chance
+    assert len(learner.log) == 18 and sum(row["warm"] for row in learner.log) == (9 if warm else 0)
+    assert not {p.content_hash for p in test} & policy.seen
+
+
+def test_every_switch_together() -> None:
+    options = {**SMALL, "baseline": "value", "reward_clip": 3.0, "value_clip": 0.2, "value_first": 3, "epochs": 2}
+    learner = GnnPPO(**options, warm_start="self-labelling", warm_share=0.1, reference_weight=0.1, worlds=2)
+    source = shops(p=0.2)
+    policy = learner.fit(source, budget=orrl.Budget(iterations=10), seed=0)
+    assert policy.card["iterations"] == 10 and policy.card["options"]["baseline"] == "value"
+    assert learner.log[-1]["value"] < learner.log[1]["value"]  # the value network has learnt something
+
+
+def test_a_heavy_reference_holds_the_policy() -> None:
+    def moved(weight: float) -> float:
+        made = training(reference_weight=weight, learning_rate=3e-3)
+        before = {k: v.clone() for k, v in made.net.named_parameters()}
+        kernel, state = midway(shops().sample(8))
+        first = made.policy.evaluate(kernel.graphs(state))[0]
+        made.run([])
+        assert any(not torch.equal(before[k], v) for k, v in made.net.named_parameters())
+        last = made.policy.evaluate(kernel.graphs(state))[0]
+        return float((np.exp(last) * (last - first)).clip(-50, 50).sum(axis=1).mean())
+
+    assert moved(100.0) < 0.5 * moved(0.0)
+
+
+def test_siblings_meet_the_same_noise_and_groups_do_not() -> None:
+    made = training(shops(p=0.5))
+    problems, kernel = made._next(0.0)
+    state, which = made.begin(problems, kernel, 4)
+    assert which == [b for b in range(4) for _ in range(4)]
+    for b in range(0, 16, 4):
+        for other in range(b, b + 4):
+            np.testing.assert_array_equal(state.scenarios[other].extra, state.scenarios[b].extra)
+    assert len({s.extra.tobytes() for s in state.scenarios}) == 4
+
+
+def test_a_curriculum_comes_first() -> None:
+    small, large = shops(jobs=3), shops(jobs=5)
+    sizes = []
+    learner = GnnPPO(**SMALL, curriculum=[(0.5, small)])
+    made = Training(learner, large, orrl.Budget(iterations=6), 0, None, "cpu")
+    for used in (0.0, 0.49, 0.5, 0.9):
+        sizes.append({p.n_jobs for p in made._next(used)[0]})
+    assert sizes == [{3}, {3}, {5}, {5}]
+
+
+def test_equal_seeds_give_equal_policies_and_others_do_not() -> None:
+    nets = [GnnPPO(**SMALL).fit(shops(), budget=orrl.Budget(iterations=3), seed=s).net.state_dict() for s in (1, 1, 2)]
+    assert all(torch.equal(nets[0][k], nets[1][k]) for k in nets[0])
+    assert not all(torch.equal(nets[0][k], nets[2][k]) for k in nets[0])
+
+
+# ---- files -----------------------------------------------------------------------------------------------------------
+def test_a_saved_policy_decides_the_same(tmp_path: Path) -> None:
+    policy = orrl.train(shops(), "gnn-ppo", budget=orrl.Budget(iterations=2), seed=0, **SMALL)
+    policy.save(tmp_path / "p.orrl")
+    again = orrl.load_policy(tmp_path / "p.orrl")
+    test = shops(jobs=7).sample(5, split="test")  # larger than any it was trained on
+    assert mean_makespan(again, test) == mean_makespan(policy, test)
+    assert again.card == policy.card and again.seen == policy.seen
+    result = orrl.solve(test[0], again)
+    assert result.evaluation.feasible
+
+
+def test_it_refuses_what_has_no_graph_and_other_graphs(tmp_path: Path) -> None:
+    lake = orrl.load("fishery/paper-a", n=10)
+    assert not GnnPPO().supports(lake)
+    policy = GraphPolicy(5, 2, 8, 1)
+    with pytest.raises(DataError, match="knows 5 features and 2 relations"):
+        rollout(shops().sample(1), policy, [shops().sample(1)[0].nominal()])
+
+
+def test_a_stopped_training_goes_on_as_if_it_had_not_stopped(tmp_path: Path) -> None:
+    budget = orrl.Budget(iterations=8)
+    options: dict[str, Any] = {**SMALL, "warm_start": "rollout", "samples": 2, "reference_weight": 0.1}
+    straight = GnnPPO(**options)
+    whole = straight.fit(shops(p=0.2), budget=budget, seed=0)
+
+    def halt(event: Event) -> bool:
+        return event.info["iteration"] == 4
+
+    learner = GnnPPO(**options, checkpoint=tmp_path / "t.ckpt")
+    learner.fit(shops(p=0.2), budget=budget, seed=0, callbacks=[halt])
+    resumed = learner.fit(shops(p=0.2), budget=budget, seed=0)
+    assert all(torch.equal(v, resumed.net.state_dict()[k]) for k, v in whole.net.state_dict().items())
+    assert [row["return"] for row in learner.log] == [row["return"] for row in straight.log]
+    with pytest.raises(FormatError, match="other options"):
+        GnnPPO(**{**options, "rollouts": 2}, checkpoint=tmp_path / "t.ckpt").fit(shops(), budget=budget)
+
+
+CHILD = """
+import sys, orrl
+from orrl import JobShop
+source = JobShop.generator(jobs=4, machines=3, storage="blocking")
+orrl.train(source, "gnn-ppo", budget=orrl.Budget(iterations=5000), instances=4, rollouts=4, width=8, layers=2, check=1,
+           checkpoint=sys.argv[1])
+"""
+
+
+def test_a_killed_training_loses_nothing_that_was_written(tmp_path: Path) -> None:
+    path = tmp_path / "t.ckpt"
+    child = subprocess.Popen([sys.executable, "-c", CHILD, str(path)], env={**os.environ, "OMP_NUM_THREADS": "1"})
+    begin = time.monotonic()
+    while not path.exists() and child.poll() is None and time.monotonic() - begin < 120:
+        time.sleep(0.05)
+    child.send_signal(signal.SIGKILL)
+    assert child.wait() == -signal.SIGKILL
+    learner = GnnPPO(instances=4, rollouts=4, width=8, layers=2, check=1, checkpoint=path)
+    source = JobShop.generator(jobs=4, machines=3, storage="blocking")
+    seen: list[int] = []
+
+    def first(event: Event) -> bool:
+        seen.append(int(event.info["iteration"]))
+        return True
+
+    learner.fit(source, budget=orrl.Budget(iterations=5000), callbacks=[first])
+    assert len(seen) == 1 and seen[0] == len(learner.log) > 1
