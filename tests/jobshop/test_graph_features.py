@@ -135,6 +135,8 @@ def test_features_of_a_blocking_shop_by_hand():
     assert pairs(graph, "same_machine") == {
         (a, b) for group in ([0, 3, 4], [1, 2]) for a in group for b in group if a != b
     }
+    assert pairs(graph, "contender") == {(1, 2), (3, 0), (3, 4), (4, 0), (4, 3)}
+    assert pairs(graph, "holder") == {(2, 1), (0, 3), (0, 4)}
     assert pairs(graph, "waits_for") == {(2, 1), (0, 3), (0, 4)}  # the third and the second job wait for job 0
 
 
@@ -187,10 +189,10 @@ def reference(
     """Open operations (job, place), relations and action nodes of row 0, from the starts and the clock."""
     table, t = state.tables.job[0], int(state.time[0])
     on: dict[int, tuple[int, int]] = {}  # machine -> operation
-    nodes = []
+    nodes, begun_in = [], {}
     for j in range(problem.n_jobs):
         count = int(problem.n_operations[j])
-        begun = sum(1 for k in range(count) if state.start[0, j, k] >= 0)
+        begun_in[j] = begun = sum(1 for k in range(count) if state.start[0, j, k] >= 0)
         last = begun - 1
         stays = problem.storage == "blocking" and begun < count
         if begun and (table[j, events.READY] > t or stays):
@@ -208,6 +210,10 @@ def reference(
         for (a, c), other in place.items():
             if problem.machines[a, c] == problem.machines[j, k] and other != i:
                 found["same_machine"].add((other, i))
+                if begun_in[a] == c:
+                    found["contender"].add((other, i))
+                if on.get(int(problem.machines[j, k])) == (a, c):
+                    found["holder"].add((other, i))
         if state.start[0, j, k] < 0 and (k == 0 or state.start[0, j, k - 1] >= 0):
             action[j] = i
             holder = on.get(int(problem.machines[j, k]))

@@ -43,7 +43,9 @@ if TYPE_CHECKING:
 
 __all__ = ["NODE_CUT", "NODE_FEATURES", "NODE_HIGH", "NODE_LOW", "RELATIONS", "build", "count_nodes", "measures"]
 
-RELATIONS = ("job_successor", "job_predecessor", "same_machine", "waits_for", "waited_for")
+RELATIONS = (
+    "job_successor", "job_predecessor", "same_machine", "waits_for", "waited_for", "contender", "holder",
+)  # fmt: skip
 """Each node hears the nodes that the name says, so these are the sources and the node itself is the target.
 
 job_successor
@@ -57,13 +59,17 @@ waits_for
     could go already or not. A cycle of waits and job predecessors is a swap, or a deadlock without swap.
 waited_for
     The reverse: an operation on a machine hears the next operations that need its machine.
+contender
+    Those of the other open operations of its machine that are their jobs' next ones: they may take the machine first.
+holder
+    The operation that is on its machine now, also for operations that come later.
 """
 
 NODE_FEATURES = (
     "running", "blocked", "next", "later", "duration", "job_work", "job_work_share", "time_left", "waiting_time",
     "machine_held", "machine_time_left", "machine_down_time", "machine_work", "machine_work_share", "operations_after",
-    "job_begun", "machines_held_share", "movable", "machine_blocked", "machines_free_share", "slack", "blocking", "swap",
-    "outage",
+    "job_begun", "machines_held_share", "movable", "machine_blocked", "machines_free_share", "slack", "blocking",
+    "swap", "outage",
 )  # fmt: skip
 """Features of a node, in order. The unit of time is the shop's mean duration; all are cut at `NODE_CUT` (20).
 
@@ -153,19 +159,20 @@ def _survey(route, facts, config, row, job, visit, holder, window, b, scratch): 
 
 @SOURCE.add(
     "void(TABLES, f8[:,::1], i8[::1], i8[:,::1], f4[:,::1], i8[::1], i8[::1],"
-    " i8[:,::1], i8[:,::1], i8[:,::1], i8[::1])",
+    " i8[:,::1], i8[:,::1], i8[:,::1], i8[:,::1], i8[:,::1], i8[::1])",
     entry=True,
 )
 def write_graphs(  # type: ignore[no-untyped-def]
     route, facts, config, row, job, visit, holder, window, mask,
-    measure, first, scratch, nodes, of_row, label, chain, waits, action, used,
+    measure, first, scratch, nodes, of_row, label, chain, waits, rivals, below, action, used,
 ):  # fmt: skip
-    """Write nodes (N, F), their row and label (N,), edges (2, ...) along jobs and to holders, and action nodes.
+    """Write nodes (N, F), their row and label (N,), edges (2, ...), and action nodes.
 
-    `used` (2,) says how many places of the two edge tables are filled.
+    Edges along jobs, from waiting operations to holders, and, source first, from contenders and holders. `used` (4,)
+    says how many places of these tables are filled.
     """
     jobs, machines = job.shape[1], holder.shape[1]
-    links, waiting = 0, 0
+    links, waiting, rival, under = 0, 0, 0, 0
     for b in range(len(row)):
         for a in range(jobs + 1):
             action[b, a] = -1
@@ -237,7 +244,16 @@ def write_graphs(  # type: ignore[no-untyped-def]
             if i >= 0 and i != j:
                 waits[0, waiting], waits[1, waiting] = action[b, j], scratch[HERE, i]
                 waiting += 1
-    used[0], used[1] = links, waiting
+        for j in range(jobs):
+            next_, here = action[b, j], scratch[HERE, j]
+            for x in range(first[b], at):
+                if next_ >= 0 and label[x] == label[next_] and x != next_:
+                    rivals[0, rival], rivals[1, rival] = next_, x
+                    rival += 1
+                if here >= 0 and label[x] == label[here] and x != here:
+                    below[0, under], below[1, under] = here, x
+                    under += 1
+    used[0], used[1], used[2], used[3] = links, waiting, rival, under
 
 
 def measures(problems: Sequence[JobShop]) -> npt.NDArray[np.float64]:
@@ -263,15 +279,20 @@ def build(code: SimpleNamespace, shops: Shops, measure: npt.NDArray[np.float64],
 
     nodes = np.empty((count, len(NODE_FEATURES)), np.float32)
     row, label, chain, waits = whole(count), whole(count), whole(2, count), whole(2, rows * jobs)
-    action, used, scratch = whole(rows, jobs + 1), whole(2), whole(5, max(jobs, machines))
-    code.write_graphs(*shops, *tables, measure, first, scratch, nodes, row, label, chain, waits, action, used)
-    before, after = chain[:, : used[0]]
-    waiter, holder = waits[:, : used[1]]
+    rivals, below = whole(2, jobs * count), whole(2, count)
+    action, used, scratch = whole(rows, jobs + 1), whole(4), whole(5, max(jobs, machines))
+    edges = chain, waits, rivals, below
+    code.write_graphs(*shops, *tables, measure, first, scratch, nodes, row, label, *edges, action, used)
+    (before, after), (waiter, holder), contending, held = (
+        table[:, :places].copy() for table, places in zip(edges, used, strict=True)
+    )
     relations = (
         Edges(after, before),
         Edges(before, after),
         Groups(label, rows * machines),
         Edges(holder, waiter),
         Edges(waiter, holder),
+        Edges(*contending),
+        Edges(*held),
     )
     return GraphBatch(nodes, row, relations, action, tables.mask.copy())

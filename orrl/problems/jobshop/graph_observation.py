@@ -25,7 +25,9 @@ def edge_places(kernel: ShopKernel) -> int:
     jobs, operations = kernel.n_jobs, kernel.n_operations
     visits = max(int(np.bincount(row[row >= 0]).max()) for p in kernel.problems for row in p.machines)
     clique = jobs * operations * (jobs * visits - 1)  # each operation meets all others of its machine
-    return 2 * jobs * (operations - 1) + clique + 2 * jobs  # along the jobs, the cliques, waits; both ways
+    rivals = jobs * (jobs * visits - 1)  # each job's next operation is heard by all others of its machine
+    # along the jobs both ways, the cliques, waits both ways, contenders, one holder a node
+    return 2 * jobs * (operations - 1) + clique + 2 * jobs + rivals + jobs * operations
 
 
 def graph_spec(kernel: ShopKernel) -> GraphSpec:
