@@ -57,6 +57,8 @@ class Clock:
         self.budget = budget
         self._wall = time.perf_counter() - used_seconds
         self._cpu = time.process_time() - used_cpu
+        self.others_cpu = 0.0
+        """Processor seconds of other processes at the same task; whoever starts them keeps this up to date."""
 
     @property
     def seconds(self) -> float:
@@ -64,9 +66,14 @@ class Clock:
         return time.perf_counter() - self._wall
 
     @property
-    def cpu_seconds(self) -> float:
-        """Processor seconds used."""
+    def own_cpu(self) -> float:
+        """Processor seconds used by this process."""
         return time.process_time() - self._cpu
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Processor seconds used, those of `others_cpu` included."""
+        return self.own_cpu + self.others_cpu
 
     def fraction(self, *, steps: int = 0, iterations: int = 0) -> float:
         """Largest used share of any limit; 1 or more means the budget is spent."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -20,18 +22,20 @@ from orrl.core.graphs import GraphBatch
 from orrl.core.playout import action_values
 from orrl.core.policy import RandomPolicy
 from orrl.core.rollout import rollout
+from orrl.solvers.learners.gnn_episodes import Episodes, begin, play
+from orrl.solvers.learners.gnn_losses import imitation, regret
 from orrl.solvers.learners.gnn_policy import GraphPolicy, pick
-from orrl.solvers.learners.gnn_ppo import GnnPPO, Memory, Training
-from orrl.solvers.learners.gnn_warm import best_of_group, regret, surprise
+from orrl.solvers.learners.gnn_ppo import GnnPPO, Training, _policy
 from orrl.solvers.learners.graph_network import GraphNetwork, tensors
 from orrl.solvers.learners.ppo_core import Clip
+from orrl.solvers.learners.team import Team, TeamError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from orrl.core.callbacks import Event
 
-SMALL = {"instances": 4, "rollouts": 4, "width": 8, "layers": 2, "check": 2, "minibatch": 64}
+SMALL = {"instances": 4, "rollouts": 4, "width": 8, "layers": 2, "check": 2, "updates": 2}
 
 
 def shops(jobs: Any = (3, 5), **options: Any) -> Any:
@@ -50,8 +54,10 @@ def midway(problems: list[Any], steps: int = 4, **options: Any) -> tuple[Any, An
 
 
 def training(source: Any = None, **options: Any) -> Training:
-    learner = GnnPPO(**{**SMALL, **options})
-    return Training(learner, source or shops(), orrl.Budget(iterations=10), 0, None, "cpu")
+    learner, given = GnnPPO(**{**SMALL, **options}), source or shops()
+    made = Training(learner, Team(), _policy(learner, given, 0, "cpu"), given, orrl.Budget(iterations=10), 0)
+    made.judges, made.rng = shops().sample(4, split="val"), np.random.default_rng(0)
+    return made
 
 
 def scores(net: GraphNetwork, graph: GraphBatch) -> np.ndarray:
@@ -120,35 +126,34 @@ def test_a_drawn_action_follows_the_law() -> None:
 
 
 # ---- advantages, losses, gradients -----------------------------------------------------------------------------------
-def memory(rewards: list[list[float]], alive: list[list[bool]]) -> Memory:
+def episodes(rewards: list[list[float]], alive: list[list[bool]]) -> Episodes:
     table = np.array(rewards, np.float32)
     zeros = np.zeros_like(table)
-    return Memory([], zeros.astype(np.int64), zeros, zeros, table, np.array(alive))
+    return Episodes([], zeros.astype(np.int64), zeros, zeros, table, np.array(alive))
 
 
 def test_group_advantages_by_hand() -> None:
     made = training(rollouts=2)
-    gain, _ = made._judged(memory([[1, 2, 0, 5], [1, 4, 0, 0]], [[True] * 4, [True, True, True, False]]), 1.0)
+    gain, _ = made._judged(episodes([[1, 2, 0, 5], [1, 4, 0, 0]], [[True] * 4, [True, True, True, False]]), 1.0)
     # returns 2, 6 | 0, 5: each group has mean 4 and 2.5, spread 2 and 2.5
     np.testing.assert_allclose(gain, [[-1, 1, -1, 1]] * 2, atol=1e-5)
 
 
 def test_equal_siblings_teach_nothing() -> None:
-    gain, _ = training(rollouts=2)._judged(memory([[3, 3]], [[True, True]]), 1.0)
+    gain, _ = training(rollouts=2)._judged(episodes([[3, 3]], [[True, True]]), 1.0)
     np.testing.assert_array_equal(gain, 0.0)
 
 
 def test_clipped_rewards_of_the_value_baseline() -> None:
     made = training(rollouts=2, baseline="value", reward_scale=False, reward_clip=1.0, smoothing=1.0)
-    _, goal = made._judged(memory([[5, -7], [0.5, 0.25]], [[True] * 2] * 2), 1.0)
+    _, goal = made._judged(episodes([[5, -7], [0.5, 0.25]], [[True] * 2] * 2), 1.0)
     np.testing.assert_allclose(goal, [[1.5, -0.75], [0.5, 0.25]], atol=1e-6)
 
 
 def test_gradient_through_the_network_is_the_finite_difference() -> None:
     made = training(reference_weight=0.3, width=6, layers=2)
     made.net.double()
-    problems, kernel = made._next(0.0)
-    played = made._play(problems, kernel)
+    played = play(made.policy, made._next(0.0), 4, made.rng)
     made.reference = type(made.net)(*made.net.shape).double()
     graph = tensors(GraphBatch.join(played.graphs[:3]))
     graph = graph._replace(
@@ -177,16 +182,16 @@ def test_gradient_through_the_network_is_the_finite_difference() -> None:
         assert float((weight.grad * direction).sum()) == pytest.approx((up - down) / 2e-6, abs=2e-5, rel=1e-3), name
 
 
-def test_regret_and_surprise_by_hand() -> None:
+def test_regret_and_imitation_by_hand() -> None:
     logits = torch.tensor([[0.0, np.log(3.0), GraphNetwork.NEVER]])
     worth = torch.tensor([[1.0, -1.0, 0.0]])
     entropy = -(0.25 * np.log(0.25) + 0.75 * np.log(0.75))
     assert float(regret(logits, worth, 0.1)) == pytest.approx(0.5 - 0.1 * entropy, abs=1e-5)
-    assert float(surprise(logits, torch.tensor([1]))) == pytest.approx(-np.log(0.75), abs=1e-5)
+    assert float(imitation(logits, torch.tensor([1]))) == pytest.approx(-np.log(0.75), abs=1e-5)
 
 
 def test_the_best_of_each_group_is_imitated() -> None:
-    best = best_of_group(memory([[1, 3, 2, 2]], [[True] * 4]), 2)
+    best = episodes([[1, 3, 2, 2]], [[True] * 4]).best(2)
     assert best.tolist() == [False, True, True, False]
 
 
@@ -211,7 +216,7 @@ def test_learns_to_dispatch_better_than_chance(warm: Any) -> None:
     source = shops(jobs=5)
     test = source.sample(40, split="test")
     learner = GnnPPO(
-        instances=6, rollouts=6, width=16, layers=2, check=9, warm_start=warm, warm_share=0.5, samples=4, minibatch=256
+        instances=6, rollouts=6, width=16, layers=2, check=9, warm_start=warm, warm_share=0.5, samples=4, updates=2
     )
     policy = learner.fit(source, budget=orrl.Budget(iterations=18), seed=0, val=source.sample(20, split="val"))
     learnt, chance = mean_makespan(policy, test), mean_makespan(RandomPolicy(), test)
@@ -245,8 +250,7 @@ def test_a_heavy_reference_holds_the_policy() -> None:
 
 def test_siblings_meet_the_same_noise_and_groups_do_not() -> None:
     made = training(shops(p=0.5))
-    problems, kernel = made._next(0.0)
-    state, which = made.begin(problems, kernel, 4)
+    _, state, which = begin(made._next(0.0), 4, made.rng)
     assert which == [b for b in range(4) for _ in range(4)]
     for b in range(0, 16, 4):
         for other in range(b, b + 4):
@@ -258,9 +262,9 @@ def test_a_curriculum_comes_first() -> None:
     small, large = shops(jobs=3), shops(jobs=5)
     sizes = []
     learner = GnnPPO(**SMALL, curriculum=[(0.5, small)])
-    made = Training(learner, large, orrl.Budget(iterations=6), 0, None, "cpu")
+    made = Training(learner, Team(), _policy(learner, large, 0, "cpu"), large, orrl.Budget(iterations=6), 0)
     for used in (0.0, 0.49, 0.5, 0.9):
-        sizes.append({p.n_jobs for p in made._next(used)[0]})
+        sizes.append({p.n_jobs for p in made._next(used)})
     assert sizes == [{3}, {3}, {5}, {5}]
 
 
@@ -268,6 +272,41 @@ def test_equal_seeds_give_equal_policies_and_others_do_not() -> None:
     nets = [GnnPPO(**SMALL).fit(shops(), budget=orrl.Budget(iterations=3), seed=s).net.state_dict() for s in (1, 1, 2)]
     assert all(torch.equal(nets[0][k], nets[1][k]) for k in nets[0])
     assert not all(torch.equal(nets[0][k], nets[2][k]) for k in nets[0])
+
+
+def test_a_team_is_seeded_and_plays_more() -> None:
+    learner = GnnPPO(**SMALL, workers=2)
+    one, two = (learner.fit(shops(), budget=orrl.Budget(iterations=3), seed=1) for _ in range(2))
+    alone = GnnPPO(**SMALL).fit(shops(), budget=orrl.Budget(iterations=3), seed=1)
+    assert all(torch.equal(v, two.net.state_dict()[k]) for k, v in one.net.state_dict().items())
+    assert one.card["steps"] > 1.5 * alone.card["steps"] and len(one.seen) == 2 * len(alone.seen)
+
+
+def test_a_teams_gradient_is_the_mean() -> None:
+    """Two members as threads of this process, with the same weights and other losses."""
+    nets = [torch.nn.Linear(2, 1) for _ in range(2)]
+    nets[1].load_state_dict(nets[0].state_dict())
+    table, barrier = multiprocessing.RawArray("d", 2 * 8), threading.Barrier(2)
+    rows = [torch.tensor([[1.0, 2.0]]), torch.tensor([[5.0, -4.0]])]
+
+    def member(rank: int) -> None:
+        nets[rank](rows[rank]).sum().backward()
+        Team(rank, 2, table, barrier).average_gradients(nets[rank])
+
+    threads = [threading.Thread(target=member, args=(rank,)) for rank in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for net in nets:
+        assert net.weight.grad.tolist() == [[3.0, -1.0]] and net.bias.grad.tolist() == [1.0]
+
+
+def test_a_member_that_dies_ends_the_training() -> None:
+    team = Team(0, 2, multiprocessing.RawArray("d", 4), threading.Barrier(2))
+    team.leave()
+    with pytest.raises(TeamError, match="another process"):
+        team.share(np.zeros(2))
 
 
 # ---- files -----------------------------------------------------------------------------------------------------------

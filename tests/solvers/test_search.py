@@ -112,7 +112,7 @@ def test_rollout_of_the_policy_object_in_a_batch(shops: list[orrl.JobShop]) -> N
 @pytest.fixture(scope="module")
 def learnt() -> orrl.core.Policy:
     source = orrl.JobShop.generator(jobs=6, machines=4, storage="blocking")
-    options = {"instances": 6, "rollouts": 6, "width": 8, "layers": 2, "minibatch": 256}
+    options = {"instances": 6, "rollouts": 6, "width": 8, "layers": 2, "updates": 2}
     return orrl.train(source, "gnn-ppo", budget=orrl.Budget(iterations=12), seed=0, **options)
 
 
