@@ -26,6 +26,7 @@ from orrl.solvers.learners.gnn_episodes import Episodes, begin, play
 from orrl.solvers.learners.gnn_losses import imitation, regret
 from orrl.solvers.learners.gnn_policy import GraphPolicy, pick
 from orrl.solvers.learners.gnn_ppo import GnnPPO, Training, _policy
+from orrl.solvers.learners.graph_dense import DenseForward
 from orrl.solvers.learners.graph_network import GraphNetwork, tensors
 from orrl.solvers.learners.ppo_core import Clip
 from orrl.solvers.learners.team import Team, TeamError
@@ -106,6 +107,23 @@ def test_padded_observations_are_scored_as_the_kernels_graphs() -> None:
     net = GraphPolicy.fresh(kernel, 16, 3, 0, "cpu").net
     back = GraphBatch.flatten(graph.padded(spec), len(spec.relations))
     np.testing.assert_allclose(scores(net, back), scores(net, graph), atol=1e-5)
+
+
+def test_one_small_graph_is_scored_alike_without_torch() -> None:
+    rng = np.random.default_rng(0)
+    for problem in [*shops().sample(4), *shops(p=0.3).sample(4, seed=1)]:
+        kernel = JobShop.kernel([problem])
+        net = GraphPolicy.fresh(kernel, 12, 3, 0, "cpu").net
+        for weight in net.parameters():  # larger than fresh ones, so that an error would show
+            weight.data += 0.3 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(1))
+        net.centre([kernel.graphs(kernel.reset([problem.scenario(0)]))])
+        state = kernel.reset([problem.scenario(0)])
+        while (mask := kernel.mask(state)).any():
+            graph = kernel.graphs(state)
+            dense, law = DenseForward(net)(graph), torch.log_softmax(torch.as_tensor(scores(net, graph)), 1).numpy()
+            np.testing.assert_allclose(dense[mask], law[mask], atol=1e-4)
+            assert (dense[~mask] == -np.inf).all()
+            kernel.step(state, np.array([rng.choice(np.flatnonzero(mask[0]))]))
 
 
 def test_only_accepted_actions_are_drawn() -> None:

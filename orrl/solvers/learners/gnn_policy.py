@@ -11,6 +11,7 @@ import numpy.typing as npt
 from ...core.errors import DataError
 from ...core.policy import Policy
 from ...core.seeds import stream
+from .graph_dense import MOST_NODES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,7 +78,10 @@ class GraphPolicy(Policy):
 
     def reset(self, problem: Any, *, batch: int = 1, seed: int = 0) -> None:
         """Start the stream of sampled actions."""
+        from .graph_dense import DenseForward
+
         self._rng = stream(seed, "gnn-policy")
+        self._single = DenseForward(self.net) if batch == 1 and self.device == "cpu" else None
 
     def act(self, obs: Any, info: Mapping[str, Any]) -> Actions:
         """The best scored action, or a drawn one with ``greedy = False``."""
@@ -89,7 +93,10 @@ class GraphPolicy(Policy):
                 f"policy {self.name!r} knows {known[0]} features and {known[1]} relations, the graphs of "
                 f"{view.problem(0).name} have {graph.nodes.shape[1]} and {len(graph.relations)}: train on this problem"
             )
-        return pick(self.evaluate(graph)[0], None if self.greedy else self._rng)
+        single = self._single
+        small = single is not None and len(graph) == 1 and 0 < len(graph.nodes) <= MOST_NODES
+        logs = single(graph) if single is not None and small else self.evaluate(graph)[0]
+        return pick(logs, None if self.greedy else self._rng)
 
     def sampled(self) -> Self:
         """The same network with ``greedy = False``."""

@@ -1,0 +1,73 @@
+"""`GraphNetwork` in NumPy for one small graph: a decision at a time, without torch's cost of a hundred small calls.
+
+The relations become one dense matrix of means, which a few hundred nodes allow. The scores are those of the network up
+to rounding.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from ...core.graphs import Groups
+
+if TYPE_CHECKING:
+    from ...core.graphs import GraphBatch
+    from .graph_network import GraphNetwork
+
+__all__ = ["MOST_NODES", "DenseForward"]
+
+FloatArray = npt.NDArray[np.float32]
+MOST_NODES = 150  # of one row; above it the dense matrix costs more than it saves
+
+
+class DenseForward:
+    """The policy part of a network with the weights that it has now."""
+
+    def __init__(self, net: GraphNetwork) -> None:
+        given = {k: v.detach().cpu().numpy() for k, v in net.state_dict().items()}
+        self.layers = net.shape[3]
+        self.weights = {k: np.ascontiguousarray(v.T) if v.ndim == 2 and k != "still" else v for k, v in given.items()}
+
+    def __call__(self, graph: GraphBatch) -> FloatArray:
+        """Logarithms (1, A) of the law of the action in a batch of one row; -inf where the mask forbids."""
+        w, size = self.weights, len(graph.nodes)
+        accepted = np.flatnonzero(graph.mask[0])
+        logs = np.full(graph.mask.shape, -np.inf, np.float32)
+        mean = _means(graph)
+        h = np.maximum(self._linear("enter", ((graph.nodes - w["mean"]) / w["spread"]).clip(-10.0, 10.0)), 0.0)
+        for layer in range(self.layers):
+            said = self._linear(f"speak.{layer}", h)
+            heard = (mean @ said).reshape(-1, size, said.shape[1])
+            overall = np.broadcast_to(said.mean(axis=0), said.shape)
+            mixed = self._linear(f"mix.{layer}", np.concatenate([h, *heard, overall], axis=1))
+            mixed -= mixed.mean(axis=1, keepdims=True)
+            mixed /= np.sqrt((mixed * mixed).mean(axis=1, keepdims=True) + 1e-5)
+            h = h + np.maximum(mixed * w[f"norm.{layer}.weight"] + w[f"norm.{layer}.bias"], 0.0)
+        moved = np.concatenate([h, w["still"]])[graph.action_node[0, accepted]]  # -1 is the last row: no node
+        both = np.concatenate([moved.mean(axis=0), h.mean(axis=0)])
+        among = np.concatenate([moved, np.broadcast_to(both, (len(moved), len(both)))], axis=1)
+        score = self._linear("policy.2", np.maximum(self._linear("policy.0", among), 0.0))[:, 0]
+        score -= score.max()
+        logs[0, accepted] = score - np.log(np.exp(score).sum())
+        return logs
+
+    def _linear(self, name: str, x: FloatArray) -> FloatArray:
+        found: FloatArray = x @ self.weights[f"{name}.weight"] + self.weights[f"{name}.bias"]
+        return found
+
+
+def _means(graph: GraphBatch) -> FloatArray:
+    """Matrix (R * N, N): row r * N + i takes the mean of what node i hears in relation r."""
+    size = len(graph.nodes)
+    table = np.zeros((len(graph.relations), size, size), np.float32)
+    for r, relation in enumerate(graph.relations):
+        if isinstance(relation, Groups):
+            table[r] = relation.label[:, None] == relation.label
+            np.fill_diagonal(table[r], 0.0)
+        else:
+            np.add.at(table[r], (relation.target, relation.source), 1.0)
+    table /= np.maximum(table.sum(axis=2, keepdims=True), 1.0)
+    return table.reshape(-1, size)
