@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import is_dataclass, replace
 from inspect import Parameter, signature
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import registry
@@ -29,7 +30,17 @@ from .core import (
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Method", "MethodTable", "as_policy", "list_solvers", "load_policy", "resolve", "solve", "train"]
+__all__ = [
+    "Method",
+    "MethodTable",
+    "as_policy",
+    "list_solvers",
+    "load_policy",
+    "resolve",
+    "shipped_policies",
+    "solve",
+    "train",
+]
 
 Method = str | tuple[str, Mapping[str, Any]] | Solver | Policy | Result
 
@@ -220,12 +231,13 @@ def train(
 
 
 def load_policy(path: Any) -> Policy:
-    """Read a saved policy.
+    """Read a saved policy, or one that orrl ships.
 
     Parameters
     ----------
     path : path
-        What ``policy.save`` wrote: a zip whose ``policy.json`` names the policy's class.
+        What ``policy.save`` wrote: a zip whose ``policy.json`` names the policy's class. Or the name of a shipped one,
+        such as ``"jobshop/bws"``; its ``card`` says what made it.
     """
     import json
     import zipfile
@@ -234,16 +246,26 @@ def load_policy(path: Any) -> Policy:
     from .core.errors import FormatError
     from .core.result import trusted_packages
 
+    shipped = shipped_policies()
+    if str(path) in shipped and not Path(path).exists():
+        path = shipped[str(path)]
     try:
         with zipfile.ZipFile(path) as archive:
             kind = json.loads(archive.read("policy.json"))["type"]
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise FormatError(path, f"is no saved policy ({error}): give a file that policy.save wrote") from error
+        hint = f"give a file that policy.save wrote{', or one of ' if shipped else ''}{', '.join(shipped)}"
+        raise FormatError(path, f"is no saved policy ({error}): {hint}") from error
     module, _, name = kind.partition(":")
     if module.partition(".")[0] not in trusted_packages():
         raise FormatError(path, f"names the class {kind!r}, which is neither of orrl nor of a registered plugin")
     policy: Policy = getattr(import_module(module), name).load(path)
     return policy
+
+
+def shipped_policies() -> dict[str, Path]:
+    """Names and files of the policies in `orrl.instances`."""
+    root = Path(__file__).parent / "instances" / "policies"
+    return {file.relative_to(root).with_suffix("").as_posix(): file for file in sorted(root.glob("*/*.policy"))}
 
 
 def as_policy(policy: Any, *, name: str | None = None) -> Policy:

@@ -18,6 +18,7 @@ import torch
 import orrl
 from orrl import JobShop
 from orrl.core.errors import DataError, FormatError
+from orrl.core.fingerprints import Fingerprints
 from orrl.core.graphs import GraphBatch
 from orrl.core.playout import action_values
 from orrl.core.policy import RandomPolicy
@@ -240,7 +241,8 @@ def test_learns_to_dispatch_better_than_chance(warm: Any) -> None:
     learnt, chance = mean_makespan(policy, test), mean_makespan(RandomPolicy(), test)
     assert learnt < 0.95 * chance
     assert len(learner.log) == 18 and sum(row["warm"] for row in learner.log) == (9 if warm else 0)
-    assert not {p.content_hash for p in test} & policy.seen
+    assert not any(p.content_hash in policy.seen for p in test) and len(policy.seen) > 90
+    assert next(source.stream(0, "train")).content_hash in policy.seen
 
 
 def test_every_switch_together() -> None:
@@ -392,3 +394,10 @@ def test_a_killed_training_loses_nothing_that_was_written(tmp_path: Path) -> Non
 
     learner.fit(source, budget=orrl.Budget(iterations=5000), callbacks=[first])
     assert len(seen) == 1 and seen[0] == len(learner.log) > 1
+
+
+def test_fingerprints_find_what_was_seen() -> None:
+    shown = [p.content_hash for p in shops().sample(20)]
+    kept = Fingerprints.from_array(Fingerprints(shown).to_array())
+    assert all(h in kept for h in shown) and len(kept) == 20
+    assert not any(p.content_hash in kept for p in shops().sample(20, split="test"))

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...core.errors import DataError
+from ...core.fingerprints import Fingerprints
 from ...core.policy import Policy
 from ...core.seeds import stream
 from .graph_dense import MOST_NODES
@@ -109,8 +110,9 @@ class GraphPolicy(Policy):
         from ...core.archive import write_archive
 
         header: dict[str, Any] = {"type": KIND, "shape": list(self.net.shape), "name": self.name, "card": self.card}
-        header |= {"seen": sorted(self.seen), "train_seconds": self.train_seconds, "kernel": dict(self.kernel_options)}
-        write_archive(path, header, {f"net.{k}": v.cpu().numpy() for k, v in self.net.state_dict().items()})
+        header |= {"train_seconds": self.train_seconds, "kernel": dict(self.kernel_options)}
+        arrays = {f"net.{k}": v.cpu().numpy() for k, v in self.net.state_dict().items()}
+        write_archive(path, header, {**arrays, "seen": Fingerprints(self.seen).to_array()})
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -121,8 +123,9 @@ class GraphPolicy(Policy):
 
         header, arrays = read_archive(path, KIND)
         policy = cls(*header["shape"])
-        policy.net.load_state_dict({k[4:]: torch.as_tensor(v) for k, v in arrays.items()})
-        policy.seen, policy.name, policy.card = frozenset(header["seen"]), header["name"], header["card"]
+        policy.net.load_state_dict({k[4:]: torch.as_tensor(v) for k, v in arrays.items() if k.startswith("net.")})
+        policy.seen = Fingerprints.from_array(arrays["seen"])
+        policy.name, policy.card = header["name"], header["card"]
         policy.train_seconds, policy.kernel_options = header["train_seconds"], header["kernel"]
         return policy
 

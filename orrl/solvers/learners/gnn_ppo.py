@@ -22,6 +22,7 @@ import numpy.typing as npt
 from ...core.callbacks import Event
 from ...core.capabilities import HasGraph, HasKernel
 from ...core.errors import DataError, FormatError
+from ...core.fingerprints import LENGTH, Fingerprints
 from ...core.graphs import GraphBatch
 from ...core.learner import Generator, Learner
 from ...core.seeds import stream
@@ -191,6 +192,7 @@ class Training:
         self.drawn = [_lists(s, learner.instances, seed) for _, s in self.sources]
         self.taken = [0] * len(self.drawn)  # lists drawn from each source so far
         self.judges: list[Any] = []
+        self.seen: set[str] = set()
         self.net: Any = policy.net
         self.adam = torch.optim.Adam(self.net.parameters(), lr=learner.learning_rate, eps=1e-5, fused=True)
         self.scale = ScaledRewards()
@@ -223,7 +225,7 @@ class Training:
         if self.team.rank == 0 and (not learner.log or "greedy" not in learner.log[-1]):
             self._look(learner.log[-1] if learner.log else {})
         self.net.load_state_dict(self.kept)
-        self.policy.train_seconds = self.clock.seconds
+        self.policy.train_seconds, self.policy.seen = self.clock.seconds, Fingerprints(self.seen)
         self.policy.card = {"options": learner.options(), "iterations": self.iteration, "steps": self.steps}
         self.policy.card |= {"seed": self.seed, "cpu_seconds": self.clock.cpu_seconds, "device": self.policy.device}
         return self.policy
@@ -242,7 +244,7 @@ class Training:
         turn = next(i for i, (until, _) in enumerate(self.sources) if used < until)
         lists = [next(self.drawn[turn]) for _ in range(self.team.size)]
         self.taken[turn] += len(lists)
-        self.policy.seen |= {p.content_hash for problems in lists for p in problems}
+        self.seen |= {p.content_hash[:LENGTH] for problems in lists for p in problems}
         return lists[self.team.rank]
 
     def _tell(self, row: dict[str, float], callbacks: Sequence[Callback]) -> bool:
@@ -386,8 +388,9 @@ class Training:
             return
         header = {"type": KIND, "iteration": self.iteration, "steps": self.steps, "best": self.best}
         header |= {"seconds": self.clock.seconds, "cpu": self.clock.cpu_seconds, "log": self.learner.log}
-        header |= {"seen": sorted(self.policy.seen), "options": self.learner.options(), "taken": self.taken}
-        arrays = {f"kept.{k}": v.cpu().numpy() for k, v in self.kept.items()} | self.scale.to_arrays()
+        header |= {"options": self.learner.options(), "taken": self.taken}
+        arrays = {"seen": Fingerprints(self.seen).to_array()}
+        arrays |= {f"kept.{k}": v.cpu().numpy() for k, v in self.kept.items()} | self.scale.to_arrays()
         if self.reference is not None:
             arrays |= {f"reference.{k}": v.cpu().numpy() for k, v in self.reference.state_dict().items()}
         save_training(Path(self.learner.checkpoint), header, self.net, self.adam, {}, arrays)
@@ -401,7 +404,7 @@ class Training:
         if header["options"] != self.learner.options():
             raise FormatError(path, "this training had other options: give the same ones, or another checkpoint=")
         self.iteration, self.earlier_steps, self.best = header["iteration"], header["steps"], header["best"]
-        self.learner.log, self.policy.seen = header["log"], frozenset(header["seen"])
+        self.learner.log, self.seen = header["log"], set(Fingerprints.from_array(arrays["seen"]))
         self.clock = type(self.clock)(budget, used_seconds=header["seconds"])
         self.earlier_cpu = header["cpu"]
         self.scale.from_arrays(arrays)
