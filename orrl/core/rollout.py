@@ -89,12 +89,13 @@ def rollout(
     IllegalActionError
         Where the policy returns an action that the mask forbids.
     """
-    several = isinstance(problems, Sequence)
-    table = list(problems) if several else [problems]
     rows = len(scenarios)
-    which = list(range(rows)) if several else [0] * rows
-    if len(table) != (rows if several else 1):
-        raise ValueError(f"{len(table)} problems and {rows} scenarios: give one problem, or one a scenario")
+    each = list(problems) if isinstance(problems, Sequence) else [problems] * rows
+    if len(each) != rows:
+        raise ValueError(f"{len(each)} problems and {rows} scenarios: give one problem, or one a scenario")
+    table = list({id(problem): problem for problem in each}.values()) or [problems]
+    place = {id(problem): i for i, problem in enumerate(table)}
+    which = [place[id(problem)] for problem in each]
     kernel = type(table[0]).kernel(table, **{**policy.kernel_options, **(kernel_options or {})})
     state = kernel.reset(scenarios, which)
     policy.reset(problems, batch=rows, seed=seed)
