@@ -1,0 +1,169 @@
+"""Parts `bws` and `transfer`: blocking shops with swap, of the trained size and larger ones, without interruptions."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from gnn_store import (
+    ALONE,
+    Entry,
+    Row,
+    Settings,
+    alone,
+    capped,
+    catalogued,
+    held_out,
+    looked_ahead,
+    played,
+    references,
+    rules,
+    searched,
+    standings,
+)
+from gnn_train import policies
+
+# isort: split
+import numpy as np
+
+import orrl
+from orrl.solvers.search.mc_rollout import MonteCarloPolicy
+
+if TYPE_CHECKING:
+    from gnn_store import Panel, Reference
+
+__all__ = ["DRAWS", "bws", "drawn", "greedy", "rule_entries", "transfer"]
+
+DRAWS = 128
+LIMITS = {"10x5": 60.0, "10x10": 60.0, "15x10": 30.0}  # of a proof, by size
+
+
+def rule_entries(settings: Settings, panel: Panel, reference: Reference, each: bool = False) -> list[Entry]:
+    """Every rule, and the capped rule that is best in hindsight; or, with `each`, the best cap of each rule."""
+    table = rules(settings, panel)
+    found = [Entry(name, values) for name, values in table.items() if "@" not in name]
+    best = list(capped(table, reference.values).values())
+    tried = sum("@" in name for name in table)
+    for i, name in enumerate(best if each else best[:1]):
+        said = f"best of {tried} capped rules" if i == 0 else "best cap of this rule"
+        found.append(Entry(name, table[name], facts={"note": f"{said}, in hindsight"}))
+    return found
+
+
+def greedy(settings: Settings, panel: Panel, kind: str) -> Entry:
+    """The likeliest action of each decision, every training, with the time of a decision alone and in batches."""
+    runs = policies(settings, kind)
+    batched = [played(run, panel, key, policy) for run, key, policy, _ in runs]
+    single = [alone(run, panel.head(ALONE), key, policy) for run, key, policy, _ in runs]
+    facts = {"ms at 1": _mean(single, "ms"), "ms in 64s": _mean(batched, "ms"), "s a shop": _mean(single, "s")}
+    facts["train s"] = float(np.mean([made["training cpu s"] for *_, made in runs]))
+    return Entry("policy, greedy", [row["values"] for row in batched], learned=True, facts=facts)
+
+
+def _mean(rows: list[Row], column: str) -> float:
+    return float(np.mean([row[column] for row in rows]))
+
+
+def drawn(settings: Settings, panel: Panel, kind: str) -> Entry:
+    """The best of many episodes drawn from the policy's law."""
+    runs = policies(settings, kind)
+    rows = [
+        searched(
+            run,
+            panel,
+            f"{key}, best of {DRAWS}",
+            lambda shop, world, p=policy: orrl.solve(shop, "best-of-n", policy=p, n=DRAWS, scenario=world, threads=1),
+        )
+        for run, key, policy, _ in runs
+    ]
+    facts = {"s a shop": _mean(rows, "s"), "train s": float(np.mean([made["training cpu s"] for *_, made in runs]))}
+    return Entry(f"policy, best of {DRAWS}", [row["values"] for row in rows], learned=True, facts=facts)
+
+
+def _improved(settings: Settings, panel: Panel, kind: str) -> Entry:
+    """Each action is judged by one completion that the greedy policy plays."""
+    runs = policies(settings, kind)
+    rows = []
+    for run, key, policy, _ in runs:
+        decides = MonteCarloPolicy(1, base=policy)
+        decides.kernel_options = policy.kernel_options
+        rows.append(alone(run, panel, f"rollout of {key}", decides))
+    facts = {"ms at 1": _mean(rows, "ms"), "s a shop": _mean(rows, "s")}
+    facts["train s"] = float(np.mean([made["training cpu s"] for *_, made in runs]))
+    return Entry("policy + rollout", [row["values"] for row in rows], learned=True, facts=facts)
+
+
+def _greedy_search(settings: Settings, panel: Panel, seconds: float) -> Entry:
+    """Iterated greedy, stopped after about so many processor seconds."""
+    kept = settings.row(f"{panel.name}: seconds of iterated greedy", lambda: {"values": seconds}, show=False)
+    share = float(kept["values"])
+
+    def solve(shop: Any, world: Any) -> Any:
+        begin = time.process_time()
+        return orrl.solve(
+            shop,
+            "iterated-greedy",
+            scenario=world,
+            threads=1,
+            time_limit=4 * share,
+            callbacks=[lambda event: time.process_time() - begin > share],
+        )
+
+    row = searched(settings, panel, f"iterated greedy, {share:.3g} s", solve)
+    return Entry("iterated greedy, time of policy + rollout", row["values"], facts={"s a shop": row["s"]})
+
+
+def bws(settings: Settings) -> list[Row]:
+    """Held-out 10x5 shops and la01-05, excess over the proven optimum."""
+    rows: list[Row] = []
+    for panel in (held_out(10, 5, settings.number()), catalogued("lawrence-10x5", "blocking")):
+        reference = references(settings, panel, LIMITS["10x5"])
+        entries = rule_entries(settings, panel, reference)
+        for samples in (10, 100):
+            kept = looked_ahead(settings, panel, samples)
+            facts = {"ms at 1": kept["ms"], "s a shop": kept["s"]}
+            entries.append(Entry(f"rollout, mean of {samples}", kept["values"], facts=facts))
+        yardstick = entries[-1]
+        chance = searched(
+            settings,
+            panel,
+            f"random, best of {DRAWS}",
+            lambda shop, world: orrl.solve(shop, "best-of-n", n=DRAWS, scenario=world, threads=1),
+        )
+        entries.append(Entry(f"random, best of {DRAWS}", chance["values"], facts={"s a shop": chance["s"]}))
+        ours, better = greedy(settings, panel, "bws"), _improved(settings, panel, "bws")
+        entries.append(_greedy_search(settings, panel, float(better.facts["s a shop"])))
+        entries += [ours, drawn(settings, panel, "bws"), better]
+        for entry in entries:
+            _beside(entry, yardstick)
+        words = {"set": panel.name, "reference": reference.words, "device": "cpu"}
+        rows += [words | row for row in standings(entries, reference.values, ours)]
+    return rows
+
+
+def _beside(entry: Entry, yardstick: Entry) -> None:
+    """Times as % of the yardstick's, and after how many shops a training has paid for itself."""
+    base = yardstick.facts
+    for column, told in (("ms at 1", "% of rollout"), ("ms in 64s", "% in 64s")):
+        if column in entry.facts and entry is not yardstick:
+            entry.facts[told] = 100 * entry.facts[column] / base["ms at 1"]
+    if entry.learned:
+        saved = base["s a shop"] - entry.facts["s a shop"]
+        good = np.mean(entry.values) <= np.mean(yardstick.values)
+        entry.facts["shops to break even"] = f"{entry.facts['train s'] / saved:,.0f}" if good and saved > 0 else "never"
+
+
+def transfer(settings: Settings) -> list[Row]:
+    """The same policies on larger shops than they were trained on."""
+    rows: list[Row] = []
+    for jobs, machines in ((10, 10), (15, 10)):
+        panel = held_out(jobs, machines, settings.number())
+        reference = references(settings, panel, LIMITS[f"{jobs}x{machines}"])
+        entries = rule_entries(settings, panel, reference)
+        kept = looked_ahead(settings, panel, 10)
+        facts = {"ms at 1": kept["ms"], "s a shop": kept["s"]}
+        entries.append(Entry("rollout, mean of 10", kept["values"], facts=facts))
+        ours = greedy(settings, panel, "bws")
+        words = {"set": panel.name, "reference": reference.words, "device": "cpu"}
+        rows += [words | row for row in standings([*entries, ours], reference.values, ours)]
+    return rows

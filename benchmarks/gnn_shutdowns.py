@@ -1,0 +1,115 @@
+"""Parts `isbjssp` and `crossover`: machines that stop at random, every method under the same scenarios."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from gnn_bws import greedy, rule_entries
+from gnn_store import ALONE, Entry, Row, Settings, held_out, looked_ahead, references, span, standings
+
+# isort: split
+import numpy as np
+
+import orrl
+from orrl.comparison.statistics import aggregate_mean, crossed_bootstrap
+from orrl.core.rollout import rollout
+from orrl.solvers.search.mc_rollout import MonteCarloPolicy
+
+if TYPE_CHECKING:
+    from gnn_store import Panel
+
+__all__ = ["crossover", "isbjssp"]
+
+SHARES = (0.05, 0.1, 0.2, 0.3)  # probabilities of an outage per start; outages are uniform on 1..99
+SIZES = ((10, 5), (10, 10), (15, 10), (20, 10))
+PATIENCE = (0.1, 1.0, 10.0)  # wall seconds of a plan
+EPISODES = 10
+
+
+def isbjssp(settings: Settings) -> list[Row]:
+    """Held-out 10x5 shops under interruptions, excess over the clairvoyant optimum of the same scenario."""
+    rows: list[Row] = []
+    for p in SHARES if settings.quick == 1 else SHARES[::3]:
+        panel = held_out(10, 5, settings.number(), p)
+        reference = references(settings, panel)
+        ours = greedy(settings, panel, "bws")
+        entries = rule_entries(settings, panel, reference, each=True)
+        samples = _equal_time(settings, panel, float(ours.facts["ms at 1"]))
+        for number in dict.fromkeys((samples, 10, 100)):
+            kept = looked_ahead(settings, panel, number)
+            note = {"note": "equal time"} if number == samples else {}
+            facts = {"ms at 1": kept["ms"], "s a shop": kept["s"], **note}
+            entries.append(Entry(f"rollout, mean of {number}", kept["values"], facts=facts))
+        words = {"set": panel.name, "reference": reference.words, "device": "cpu"}
+        rows += [words | row for row in standings([*entries, ours], reference.values, ours)]
+    return rows
+
+
+def _equal_time(settings: Settings, panel: Panel, goal: float) -> int:
+    """Completions of an action with which a decision of Monte-Carlo rollout takes `goal` milliseconds; at least one.
+
+    Its time is a constant and a part that grows with the completions, from two measurements. The answer is kept, so
+    that a run that goes on compares the same things.
+    """
+
+    def make() -> Row:
+        head = panel.head(ALONE)
+        few, many = (_milliseconds(head, samples) for samples in (2, 50))
+        slope = max(1e-9, (many - few) / 48)
+        return {"samples": max(1, round(2 + (goal - few) / slope))}
+
+    mark = f"{settings.minutes:g} min, {settings.trainings} trainings"
+    return int(settings.row(f"{panel.name}: completions at equal time, {mark}", make, show=False)["samples"])
+
+
+def _milliseconds(panel: Panel, samples: int) -> float:
+    """Processor milliseconds of a decision, not kept."""
+    policy, decisions = MonteCarloPolicy(samples), 0
+    rollout(panel.shops[0], policy, panel.worlds[:1])
+    begin = time.process_time()
+    for shop, world in zip(panel.shops, panel.worlds, strict=True):
+        decisions += len(rollout(shop, policy, [world])[0].actions)
+    return 1000 * (time.process_time() - begin) / decisions
+
+
+def crossover(settings: Settings) -> list[Row]:
+    """The greedy policy beside plans that CP-SAT makes again at each outage."""
+    rows: list[Row] = []
+    for jobs, machines in SIZES if settings.quick == 1 else SIZES[:1]:
+        for p in SHARES if settings.quick == 1 else SHARES[1:2]:
+            panel = held_out(jobs, machines, settings.number(EPISODES), p)
+            ours = greedy(settings, panel, "bws")
+            for seconds in PATIENCE if settings.quick == 1 else PATIENCE[:2]:
+                found = [_rolling(settings, panel, i, seconds) for i in range(len(panel))]
+                theirs = np.array([row["objective"] for row in found], np.float64)
+                apart = 100 * (ours.values / theirs - 1)
+                interval = crossed_bootstrap(apart)
+                mean = float(aggregate_mean(apart.reshape(1, -1))[0])
+                row: Row = {"size": f"{jobs}x{machines}", "p": p, "s a plan": seconds, "shops": len(panel)}
+                row |= {"policy / rolling - 1, %": mean, "95%": span(interval), "better": _better(interval)}
+                row |= {"policy ms a decision": ours.facts["ms at 1"], "policy s a shop": ours.facts["s a shop"]}
+                row |= {"rolling cpu s a shop": float(np.mean([r["cpu s"] for r in found]))}
+                row |= {"rolling plans": float(np.mean([r["plans"] for r in found])), "device": "cpu"}
+                rows.append(row)
+    return rows
+
+
+def _better(interval: tuple[float, float] | None) -> str:
+    if interval is None or interval[0] <= 0 <= interval[1]:
+        return "neither"
+    return "policy" if interval[1] < 0 else "rolling"
+
+
+def _rolling(settings: Settings, panel: Panel, number: int, seconds: float) -> Row:
+    """One shop by rolling CP-SAT."""
+    shop, world = panel.shops[number], panel.worlds[number]
+
+    def make() -> Row:
+        result: Any = orrl.solve(shop, "rolling-cp-sat", resolve_limit=seconds, scenario=world, threads=1)
+        told = result.meta.get("rolling", {})
+        return {"objective": result.objective, "plans": told.get("solves"), "log": told}
+
+    own = replace(settings, seed=0, shown=[])
+    return own.row(f"{panel.name}, shop {number}: rolling, {seconds:g} s a plan", make)

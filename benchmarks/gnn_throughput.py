@@ -1,0 +1,111 @@
+"""Part `throughput`: training episodes per second at 10x5, and where the time goes."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from gnn_train import KINDS
+
+# isort: split
+import orrl
+from orrl.problems.jobshop.kernel import ShopKernel
+from orrl.solvers.learners import gnn_ppo
+from orrl.solvers.learners.gnn_policy import GraphPolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from gnn_store import Row, Settings
+
+__all__ = ["throughput"]
+
+SECONDS = 60.0  # CPU seconds of each run, all processes together
+WHERE: list[tuple[str, Any, tuple[str, ...]]] = [
+    ("simulator", ShopKernel, ("reset", "step", "mask")),
+    ("graphs", ShopKernel, ("graphs",)),
+    ("network without gradient", GraphPolicy, ("evaluate",)),
+    ("episodes, the rest", gnn_ppo, ("play",)),
+    ("update", gnn_ppo.Training, ("_improve",)),
+    ("new shops", gnn_ppo.Training, ("_next",)),
+    ("validation", gnn_ppo.Training, ("_look",)),
+]
+"""Names of what is counted, and the calls that it is; a call's time is less that of the counted calls inside it."""
+
+
+def _learner(workers: int) -> gnn_ppo.GnnPPO:
+    """The shipped options, without the warm start, which plays fewer episodes an iteration."""
+    return gnn_ppo.GnnPPO(**{**KINDS["bws"][1], "warm_start": None, "workers": workers})
+
+
+def _train(settings: Settings, learner: gnn_ppo.GnnPPO) -> Row:
+    """Train on 10x5 and count, from the first iteration on, in which code is compiled."""
+    source = orrl.JobShop.generator(jobs=10, machines=5, storage="blocking")
+    budget = orrl.Budget(cpu_seconds=settings.limit(SECONDS * learner.workers))
+    policy: Any = learner.fit(source, budget=budget, seed=settings.seed, val=source.sample(4, 0, "val"))
+    first, last = learner.log[0], learner.log[-1]
+    iterations = last["iteration"] - first["iteration"]
+    episodes = iterations * learner.instances * learner.rollouts * learner.workers
+    cpu, wall = last["cpu_seconds"] - first["cpu_seconds"], last["seconds"] - first["seconds"]
+    row: Row = {"workers": learner.workers, "width": learner.width, "layers": learner.layers, "episodes": episodes}
+    row["parameters"] = sum(p.numel() for p in policy.net.parameters())
+    if not iterations:
+        return row | {"note": "a single iteration: no rate"}
+    row |= {"decisions": last["steps"] - first["steps"], "episodes / cpu s": episodes / cpu}
+    return row | {
+        "episodes / s, every worker a core": learner.workers * episodes / cpu,
+        "episodes / wall s": episodes / wall,
+    }
+
+
+def throughput(settings: Settings) -> list[Row]:
+    """One and two processes, then a single one whose calls are timed."""
+    for workers in (1, 2):
+        settings.row(f"workers {workers}", lambda w=workers: {"what": "training"} | _train(settings, _learner(w)))
+    split = settings.row("where the time goes", lambda: {"values": _where(settings)}, show=False)["values"]
+    total = sum(split.values())
+    lines = [{"what": name, "cpu s": spent, "% of cpu": 100 * spent / total} for name, spent in split.items()]
+    return [{**row, "device": "cpu"} for row in (*settings.rows(), *lines)]
+
+
+def _where(settings: Settings) -> dict[str, float]:
+    """Processor seconds by kind of call, compilation left out; what is in none of them is "other"."""
+    _train(settings, _learner(1))  # compiled, and caches are warm
+    spent: dict[str, float] = defaultdict(float)
+    begin = time.process_time()
+    with _timed(spent):
+        _train(settings, _learner(1))
+    spent["other"] = time.process_time() - begin - sum(spent.values())
+    return dict(spent)
+
+
+@contextmanager
+def _timed(spent: dict[str, float]) -> Iterator[None]:
+    """Replace the calls by ones that count their own time."""
+    inner: list[float] = []  # of each open call: time of the counted calls inside it
+
+    def counted(label: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*args: Any, **options: Any) -> Any:
+            inner.append(0.0)
+            begin = time.process_time()
+            try:
+                return call(*args, **options)
+            finally:
+                whole = time.process_time() - begin
+                spent[label] += whole - inner.pop()
+                if inner:
+                    inner[-1] += whole
+
+        return run
+
+    kept = [(place, name, getattr(place, name)) for _, place, names in WHERE for name in names]
+    for label, place, names in WHERE:
+        for name in names:
+            setattr(place, name, counted(label, getattr(place, name)))
+    try:
+        yield
+    finally:
+        for place, name, call in kept:
+            setattr(place, name, call)
