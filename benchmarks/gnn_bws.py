@@ -21,7 +21,7 @@ from gnn_store import (
     searched,
     standings,
 )
-from gnn_train import policies
+from gnn_train import label, policies
 
 # isort: split
 import numpy as np
@@ -95,8 +95,8 @@ def _improved(settings: Settings, panel: Panel, kind: str) -> Entry:
 
 def _greedy_search(settings: Settings, panel: Panel, seconds: float) -> Entry:
     """Iterated greedy, stopped after about so many processor seconds."""
-    kept = settings.row(f"{panel.name}: seconds of iterated greedy", lambda: {"values": seconds}, show=False)
-    share = float(kept["values"])
+    key = f"{panel.name}: seconds of iterated greedy beside {label(settings, 'bws')}"
+    share = float(settings.row(key, lambda: {"s": float(f"{seconds:.3g}")}, show=False)["s"])
 
     def solve(shop: Any, world: Any) -> Any:
         begin = time.process_time()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gnn_store import Row, Settings, catalogued, held_out, span  # first: it sets the threads of what comes below
@@ -34,10 +33,10 @@ def proofs(settings: Settings) -> list[Row]:
     rows: list[Row] = []
     for panel, limit in panels if settings.quick == 1 else panels[:1]:
         found = [
-            [_pair(replace(run, seed=0, shown=[]), panel, i, seed, key, policy, limit) for i in range(len(panel))]
+            [_pair(run, panel, i, seed, key, policy, limit) for i in range(len(panel))]
             for seed in range(SEEDS if settings.quick == 1 else 1)
         ]
-        rows.append(_line(panel, found, limit))
+        rows.append(_line(panel, found, run.limit(limit)))
     return rows
 
 
@@ -63,7 +62,7 @@ def _pair(settings: Settings, panel: Panel, number: int, seed: int, key: str, po
             row |= {f"{kind} s": time.process_time() - begin, f"{kind} proved": result.status == "optimal"}
         return row
 
-    return settings.row(f"{panel.name}, shop {number}, cp-sat seed {seed}, {limit:g} s, {key}", make)
+    return settings.row(f"{panel.name}, shop {number}, cp-sat seed {seed}, {limit:g} s, {key}", make, show=False)
 
 
 def _line(panel: Panel, found: list[list[Row]], limit: float) -> Row:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gnn_bws import greedy, rule_entries
 from gnn_store import ALONE, Entry, Row, Settings, held_out, looked_ahead, references, span, standings
+from gnn_train import label
 
 # isort: split
 import numpy as np
@@ -60,7 +61,7 @@ def _equal_time(settings: Settings, panel: Panel, goal: float) -> int:
         slope = max(1e-9, (many - few) / 48)
         return {"samples": max(1, round(2 + (goal - few) / slope))}
 
-    mark = f"{settings.minutes:g} min, {settings.trainings} trainings"
+    mark = f"{label(settings, 'bws')}, {settings.trainings} trainings"
     return int(settings.row(f"{panel.name}: completions at equal time, {mark}", make, show=False)["samples"])
 
 
@@ -111,5 +112,5 @@ def _rolling(settings: Settings, panel: Panel, number: int, seconds: float) -> R
         told = result.meta.get("rolling", {})
         return {"objective": result.objective, "plans": told.get("solves"), "log": told}
 
-    own = replace(settings, seed=0, shown=[])
-    return own.row(f"{panel.name}, shop {number}: rolling, {seconds:g} s a plan", make)
+    own = replace(settings, seed=0)
+    return own.row(f"{panel.name}, shop {number}: rolling, {seconds:g} s a plan", make, show=False)

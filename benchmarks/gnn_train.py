@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from orrl.core.learner import Generator, Split
 
-__all__ = ["KINDS", "Mixture", "command", "policies", "train", "trained"]
+__all__ = ["KINDS", "Mixture", "command", "label", "policies", "train", "trained"]
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,10 @@ def command(settings: Settings, kind: str) -> str:
     )
 
 
-def label(settings: Settings, kind: str, options: Mapping[str, Any]) -> str:
+def label(settings: Settings, kind: str, options: Mapping[str, Any] | None = None) -> str:
     """Names a training but for its seed: kind, time, processes, and a digest of source and options."""
-    told = json.dumps({"source": repr(KINDS[kind][0]()), **options}, sort_keys=True, default=repr)
+    source, usual = KINDS[kind]
+    told = json.dumps({"source": repr(source()), **usual, **(options or {})}, sort_keys=True, default=repr)
     digest = hashlib.sha256(told.encode()).hexdigest()[:6]
     return f"{kind} {settings.minutes:g} min {settings.workers} workers {digest}"
 
@@ -86,7 +87,7 @@ def trained(
     """Label, policy and facts of one training, made unless it was kept; a killed one goes on from its checkpoint."""
     source, usual = KINDS[kind]
     chosen = {**usual, **(options or {})}
-    key = label(settings, kind, chosen)
+    key = label(settings, kind, options)
     checkpoint = settings.policy_file(key).with_suffix(".checkpoint")
 
     def make() -> tuple[Any, Row]:

@@ -126,6 +126,8 @@ def test_features_of_a_blocking_shop_by_hand():
         "blocking": [1, 1, 1, 1, 1],
         "swap": [1, 1, 1, 1, 1],
         "outage": [0.5, 0.5, 0.5, 0.5, 0.5],
+        "contenders": [2 / 5, 0, 1 / 5, 1 / 5, 1 / 5],
+        "waiters": [2 / 5, 0, 0, 1 / 5, 1 / 5],
     }
     assert tuple(expected) == NODE_FEATURES
     for name, values in expected.items():
@@ -258,6 +260,9 @@ def test_nodes_and_relations(seed):
             assert column(graph, "operations_after")[i] == pytest.approx(
                 (problem.n_operations[nodes[i][0]] - 1 - nodes[i][1]) / 5
             )
+    heard = np.bincount([b for _, b in found["contender"]], minlength=len(nodes))
+    assert (column(graph, "contenders") * 5).tolist() == pytest.approx(heard.tolist())
+    assert (column(graph, "waiters") <= column(graph, "contenders") + 1e-6).all()
     movable = {i for i, a in enumerate(column(graph, "movable")) if a}
     assert movable == {n for n, legal in zip(action, graph.mask[0], strict=True) if legal and n >= 0}
     assert (graph.nodes >= np.array(NODE_LOW, np.float32)).all()

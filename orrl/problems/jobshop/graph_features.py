@@ -69,7 +69,7 @@ NODE_FEATURES = (
     "running", "blocked", "next", "later", "duration", "job_work", "job_work_share", "time_left", "waiting_time",
     "machine_held", "machine_time_left", "machine_down_time", "machine_work", "machine_work_share", "operations_after",
     "job_begun", "machines_held_share", "movable", "machine_blocked", "machines_free_share", "slack", "blocking",
-    "swap", "outage",
+    "swap", "outage", "contenders", "waiters",
 )  # fmt: skip
 """Features of a node, in order. The unit of time is the shop's mean duration; all are cut at `NODE_CUT` (20).
 
@@ -103,6 +103,9 @@ blocking, swap : 0 or 1
 outage
     Chance that an operation is interrupted times the mean outage; with "mtbf" the chance is that of an operation of
     mean duration. 0 in an undisturbed shop.
+contenders, waiters
+    Next operations of other jobs that need its machine, in fives (what is heard of them is a mean, which knows no
+    number); those of them whose job could leave where it is.
 """
 NODE_CUT = 20.0
 
@@ -110,16 +113,16 @@ NODE_CUT = 20.0
     IS_RUNNING, IS_BLOCKED, IS_NEXT, IS_LATER, LENGTH, JOB_WORK, JOB_WORK_SHARE, TIME_LEFT, WAITING,
     MACHINE_HELD, MACHINE_LEFT, MACHINE_DOWN, MACHINE_WORK, MACHINE_WORK_SHARE, AFTER,
     JOB_BEGUN, HELD_SHARE, MOVABLE, MACHINE_BLOCKED, FREE_SHARE, SLACK, BLOCKS, SWAPS,
-    OUTAGE,
-) = range(24)  # fmt: skip
+    OUTAGE, CONTENDERS, WAITERS,
+) = range(26)  # fmt: skip
 
 _TIMES = ("duration", "job_work", "time_left", "waiting_time", "machine_time_left", "machine_down_time", "machine_work")
-_LONG = (*_TIMES, "operations_after", "slack", "outage")
+_LONG = (*_TIMES, "operations_after", "slack", "outage", "contenders", "waiters")
 NODE_LOW = tuple(-NODE_CUT if name == "slack" else 0.0 for name in NODE_FEATURES)
 NODE_HIGH = tuple(NODE_CUT if name in _LONG else 1.0 for name in NODE_FEATURES)
 
 UNIT, MACHINES, STRIKE = 0, 1, 2  # columns of `measures`
-END, LEFT, HERE, LOAD, DOWN = 0, 1, 2, 3, 4  # rows of the scratch table: three of jobs, two of machines
+END, LEFT, HERE, LOAD, DOWN, NEED, WAIT = range(7)  # rows of the scratch table: three of jobs, four of machines
 
 
 @SOURCE.add("void(FACTS, ROW, JOB, i8[::1])", entry=True)
@@ -137,10 +140,12 @@ def count_nodes(facts, row, job, first):  # type: ignore[no-untyped-def]
 
 @SOURCE.add("void(ROUTE, FACTS, CONFIG, ROW, JOB, VISIT, HOLDER, WINDOW, i8, i8[:,::1])")
 def _survey(route, facts, config, row, job, visit, holder, window, b, scratch):  # type: ignore[no-untyped-def]
-    """Write what the nodes of row b share: end and work left of each job, open work and down time of each machine."""
+    """Write what the nodes of row b share: end and work left of each job; of each machine its open work, its down time,
+    and how many jobs need it next and wait for it.
+    """
     p, t = row[b, WHICH], row[b, TIME]
     for m in range(holder.shape[1]):
-        scratch[LOAD, m] = 0
+        scratch[LOAD, m] = scratch[NEED, m] = scratch[WAIT, m] = 0
         scratch[DOWN, m] = _up(window, b, m, t) - t
     for j in range(job.shape[1]):
         n, begun, held = facts[p, j, OPERATIONS], job[b, j, BEGUN], job[b, j, HELD]
@@ -155,6 +160,9 @@ def _survey(route, facts, config, row, job, visit, holder, window, b, scratch): 
             scratch[LOAD, held] += max(0, end - t)
         for k in range(begun, n):
             scratch[LOAD, route[p, j, k, MACHINE]] += route[p, j, k, DURATION]
+        if begun < n:
+            scratch[NEED, job[b, j, TARGET]] += 1
+            scratch[WAIT, job[b, j, TARGET]] += end <= t
 
 
 @SOURCE.add(
@@ -228,6 +236,8 @@ def write_graphs(  # type: ignore[no-untyped-def]
                 nodes[at, BLOCKS] = blocks
                 nodes[at, SWAPS] = swaps
                 nodes[at, OUTAGE] = outage
+                nodes[at, CONTENDERS] = min(NODE_CUT, (scratch[NEED, m] - (k == begun)) / 5)
+                nodes[at, WAITERS] = min(NODE_CUT, (scratch[WAIT, m] - (k == begun and end <= t)) / 5)
                 of_row[at], label[at] = b, b * machines + m
                 if here:
                     scratch[HERE, j] = at
@@ -280,7 +290,7 @@ def build(code: SimpleNamespace, shops: Shops, measure: npt.NDArray[np.float64],
     nodes = np.empty((count, len(NODE_FEATURES)), np.float32)
     row, label, chain, waits = whole(count), whole(count), whole(2, count), whole(2, rows * jobs)
     rivals, below = whole(2, jobs * count), whole(2, count)
-    action, used, scratch = whole(rows, jobs + 1), whole(4), whole(5, max(jobs, machines))
+    action, used, scratch = whole(rows, jobs + 1), whole(4), whole(7, max(jobs, machines))
     edges = chain, waits, rivals, below
     code.write_graphs(*shops, *tables, measure, first, scratch, nodes, row, label, *edges, action, used)
     (before, after), (waiter, holder), contending, held = (
