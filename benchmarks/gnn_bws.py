@@ -73,6 +73,7 @@ def drawn(settings: Settings, panel: Panel, kind: str) -> Entry:
             panel,
             f"{key}, best of {DRAWS}",
             lambda shop, world, p=policy: orrl.solve(shop, "best-of-n", policy=p, n=DRAWS, scenario=world, threads=1),
+            compiled=True,
         )
         for run, key, policy, _ in runs
     ]

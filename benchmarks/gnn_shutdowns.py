@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["crossover", "isbjssp"]
 
 SHARES = (0.05, 0.1, 0.2, 0.3)  # probabilities of an outage per start; outages are uniform on 1..99
+RATES = (0.05, 0.2)  # of those, beside rolling CP-SAT
 SIZES = ((10, 5), (10, 10), (15, 10), (20, 10))
 PATIENCE = (0.1, 1.0, 10.0)  # wall seconds of a plan
 EPISODES = 10
@@ -79,7 +80,7 @@ def crossover(settings: Settings) -> list[Row]:
     """The greedy policy beside plans that CP-SAT makes again at each outage."""
     rows: list[Row] = []
     for jobs, machines in SIZES if settings.quick == 1 else SIZES[:1]:
-        for p in SHARES if settings.quick == 1 else SHARES[1:2]:
+        for p in RATES if settings.quick == 1 else RATES[:1]:
             panel = held_out(jobs, machines, settings.number(EPISODES), p)
             ours = greedy(settings, panel, "bws")
             for seconds in PATIENCE if settings.quick == 1 else PATIENCE[:2]:

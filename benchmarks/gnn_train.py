@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -73,10 +74,21 @@ def command(settings: Settings, kind: str) -> str:
     )
 
 
+@cache
+def _graph(kind: str) -> tuple[int, int]:
+    """Features and relations of the graphs: a policy knows no others."""
+    shop = next(KINDS[kind][0]().stream())
+    kernel = type(shop).kernel([shop])
+    graph = kernel.graphs(kernel.reset([shop.scenario(0)], [0]))
+    return graph.nodes.shape[1], len(graph.relations)
+
+
 def label(settings: Settings, kind: str, options: Mapping[str, Any] | None = None) -> str:
-    """Names a training but for its seed: kind, time, processes, and a digest of source and options."""
+    """Names a training but for its seed: kind, time, processes, and a digest of source, graphs and options."""
     source, usual = KINDS[kind]
-    told = json.dumps({"source": repr(source()), **usual, **(options or {})}, sort_keys=True, default=repr)
+    told = json.dumps(
+        {"source": repr(source()), "graph": _graph(kind), **usual, **(options or {})}, sort_keys=True, default=repr
+    )
     digest = hashlib.sha256(told.encode()).hexdigest()[:6]
     return f"{kind} {settings.minutes:g} min {settings.workers} workers {digest}"
 
