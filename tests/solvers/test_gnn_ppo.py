@@ -127,6 +127,24 @@ def test_one_small_graph_is_scored_alike_without_torch() -> None:
             kernel.step(state, np.array([rng.choice(np.flatnonzero(mask[0]))]))
 
 
+def test_compiled_messages_are_those_of_torch_forward_and_back() -> None:
+    kernel, state = midway(shops().sample(6), steps=2)
+    graph = GraphBatch.join([kernel.graphs(state), kernel.graphs(state)])
+    net = GraphPolicy.fresh(kernel, 16, 3, 0, "cpu").net
+    net.centre([graph])
+    weights = [p for p in net.parameters()]
+    found = []
+    for compiled in (True, False):
+        score, value = net(tensors(graph, compiled=compiled))
+        accepted = torch.as_tensor(graph.mask)
+        loss = (score[accepted] * torch.linspace(-1.0, 1.0, int(accepted.sum()))).sum() + value.pow(2).sum()
+        found.append((score.detach(), value.detach(), torch.autograd.grad(loss, weights)))
+    np.testing.assert_allclose(found[0][0], found[1][0], atol=1e-5)
+    np.testing.assert_allclose(found[0][1], found[1][1], atol=1e-5)
+    for mine, theirs in zip(found[0][2], found[1][2], strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=1e-4, rtol=1e-3)
+
+
 def test_only_accepted_actions_are_drawn() -> None:
     kernel, state = midway(shops().sample(6))
     logs, _ = GraphPolicy.fresh(kernel, 8, 2, 0, "cpu").evaluate(kernel.graphs(state))
@@ -174,7 +192,7 @@ def test_gradient_through_the_network_is_the_finite_difference() -> None:
     made.net.double()
     played = play(made.policy, made._next(0.0), 4, made.rng)
     made.reference = type(made.net)(*made.net.shape).double()
-    graph = tensors(GraphBatch.join(played.graphs[:3]))
+    graph = tensors(GraphBatch.join(played.graphs[:3]), compiled=False)
     graph = graph._replace(
         nodes=graph.nodes.double(),
         relations=tuple(r._replace(inverse=r.inverse.double()) for r in graph.relations),

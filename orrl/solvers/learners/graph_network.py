@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ...core.graphs import GraphBatch, Groups
+from .graph_messages import Wiring, hear, wiring
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +55,8 @@ class GraphTensors(NamedTuple):
 
     nodes: Tensor
     row: Tensor
-    relations: tuple[_Mean | _Others, ...]
+    relations: tuple[_Mean | _Others, ...]  # empty where `wires` are there
+    wires: Wiring | None
     whole: _Mean
     candidates: _Mean  # mean over the accepted actions of a row
     moved: Tensor  # (C,) node of each accepted action, N where it moves none
@@ -62,8 +64,8 @@ class GraphTensors(NamedTuple):
     mask: Tensor  # (B, A)
 
 
-def tensors(batch: GraphBatch, device: str = "cpu") -> GraphTensors:
-    """Move a batch to the device."""
+def tensors(batch: GraphBatch, device: str = "cpu", *, compiled: bool = True) -> GraphTensors:
+    """Move a batch to the device; on the CPU messages are `compiled`, elsewhere sums by index."""
     size, rows = len(batch.nodes), len(batch)
 
     def put(array: npt.NDArray[np.generic]) -> Tensor:
@@ -73,7 +75,8 @@ def tensors(batch: GraphBatch, device: str = "cpu") -> GraphTensors:
         return put((1.0 / np.maximum(1, counts)).astype(np.float32)[:, None])
 
     relations: list[_Mean | _Others] = []
-    for relation in batch.relations:
+    wires = wiring(batch) if compiled and device == "cpu" else None
+    for relation in batch.relations if wires is None else ():
         if isinstance(relation, Groups):
             others = np.bincount(relation.label, minlength=relation.count)[relation.label] - 1
             relations.append(_Others(put(relation.label), share(others), relation.count))
@@ -87,6 +90,7 @@ def tensors(batch: GraphBatch, device: str = "cpu") -> GraphTensors:
         put(batch.nodes),
         row,
         tuple(relations),
+        wires,
         _Mean(None, row, share(np.bincount(batch.row, minlength=rows))),
         _Mean(None, put(at), share(np.bincount(at, minlength=rows))),
         put(np.where(moved < 0, size, moved)),
@@ -140,13 +144,17 @@ class GraphNetwork(nn.Module):
         """Scores and values."""
         rows, actions = graph.mask.shape
         assert graph.nodes.shape[1] == self.shape[0], (graph.nodes.shape, self.shape)
-        assert len(graph.relations) == self.shape[1], (len(graph.relations), self.shape)
+        told = len(graph.relations) if graph.wires is None else len(graph.wires.share) - 1
+        assert told == self.shape[1], (told, self.shape)
         h = torch.relu(self.enter(((graph.nodes - self.mean) / self.spread).clamp(-10.0, 10.0)))
         for speak, mix, norm in zip(self.speak, self.mix, self.norm, strict=True):
             said = speak(h)
-            heard = [relation(said) for relation in graph.relations]
-            overall = graph.whole(said).index_select(0, graph.row)
-            h = h + torch.relu(norm(mix(torch.cat([h, *heard, overall], dim=1))))
+            if graph.wires is None:
+                overall = graph.whole(said).index_select(0, graph.row)
+                heard = torch.cat([*(relation(said) for relation in graph.relations), overall], dim=1)
+            else:
+                heard = hear(said, graph.wires)
+            h = h + torch.relu(norm(mix(torch.cat([h, heard], dim=1))))
         whole = graph.whole(h)
         moved = torch.cat([h, self.still]).index_select(0, graph.moved)
         at = graph.candidates.target
