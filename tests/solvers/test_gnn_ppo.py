@@ -189,8 +189,8 @@ def test_clipped_rewards_of_the_value_baseline() -> None:
 
 def test_gradient_through_the_network_is_the_finite_difference() -> None:
     made = training(reference_weight=0.3, width=6, layers=2)
-    made.net.double()
     played = play(made.policy, made._next(0.0), 4, made.rng)
+    made.net.double()
     made.reference = type(made.net)(*made.net.shape).double()
     graph = tensors(GraphBatch.join(played.graphs[:3]), compiled=False)
     graph = graph._replace(

@@ -32,62 +32,56 @@ WIRING = {
 SOURCE = Source(tables=WIRING, all_tables="ALL")
 
 
-@SOURCE.add("void(f4[:,::1], ALL, f4[:,::1], f4[:,::1])", entry=True)
+@SOURCE.add("void(f4[:,::1], ALL, f4[:,::1], f4[:,:,::1])", entry=True)
 def spread(said, source, target, span, labels, places, counts, share, total, heard):  # type: ignore[no-untyped-def]
-    """Means (N, R * M) of what every node hears of `said` (N, M) in each relation; `total` is scratch."""
+    """Means (N, R, M) of what every node hears of `said` (N, M) in each relation; `total` (G, M) is scratch."""
     size, width = said.shape
-    for n in range(size):
-        for c in range(heard.shape[1]):
-            heard[n, c] = 0.0
+    heard[:] = 0.0
     for e in range(len(span)):
-        base = span[e, 2] * width
+        r = span[e, 2]
         for i in range(span[e, 0], span[e, 1]):
             s, t = source[i], target[i]
+            weight = share[r, t]
             for c in range(width):
-                heard[t, base + c] += said[s, c]
-        for n in range(size):
-            for c in range(width):
-                heard[n, base + c] *= share[span[e, 2], n]
+                heard[t, r, c] += weight * said[s, c]
     for g in range(len(places)):
-        base = places[g] * width
-        for k in range(counts[g]):
-            for c in range(width):
-                total[k, c] = 0.0
+        r = places[g]
+        total[: counts[g]] = 0.0
         for n in range(size):
+            k = labels[g, n]
             for c in range(width):
-                total[labels[g, n], c] += said[n, c]
-        own = 0.0 if places[g] == len(share) - 1 else 1.0  # the last relation is the whole graph, the node included
+                total[k, c] += said[n, c]
+        own = np.float32(r < len(share) - 1)  # the last relation is the whole graph, the node included
         for n in range(size):
+            k, weight = labels[g, n], share[r, n]
             for c in range(width):
-                heard[n, base + c] = (total[labels[g, n], c] - own * said[n, c]) * share[places[g], n]
+                heard[n, r, c] = (total[k, c] - own * said[n, c]) * weight
 
 
-@SOURCE.add("void(f4[:,::1], ALL, f4[:,::1], f4[:,::1])", entry=True)
+@SOURCE.add("void(f4[:,:,::1], ALL, f4[:,::1], f4[:,::1])", entry=True)
 def gather(back, source, target, span, labels, places, counts, share, total, told):  # type: ignore[no-untyped-def]
-    """The transpose: gradient (N, M) of what was said, from that of what was heard, `back` (N, R * M)."""
+    """The transpose: gradient (N, M) of what was said, from that of what was heard, `back` (N, R, M)."""
     size, width = told.shape
-    for n in range(size):
-        for c in range(width):
-            told[n, c] = 0.0
+    told[:] = 0.0
     for e in range(len(span)):
-        base = span[e, 2] * width
+        r = span[e, 2]
         for i in range(span[e, 0], span[e, 1]):
             s, t = source[i], target[i]
-            weight = share[span[e, 2], t]
+            weight = share[r, t]
             for c in range(width):
-                told[s, c] += back[t, base + c] * weight
+                told[s, c] += back[t, r, c] * weight
     for g in range(len(places)):
-        base = places[g] * width
-        for k in range(counts[g]):
-            for c in range(width):
-                total[k, c] = 0.0
+        r = places[g]
+        total[: counts[g]] = 0.0
         for n in range(size):
+            k, weight = labels[g, n], share[r, n]
             for c in range(width):
-                total[labels[g, n], c] += back[n, base + c] * share[places[g], n]
-        own = 0.0 if places[g] == len(share) - 1 else 1.0
+                total[k, c] += back[n, r, c] * weight
+        own = np.float32(r < len(share) - 1)
         for n in range(size):
+            k, weight = labels[g, n], own * share[r, n]
             for c in range(width):
-                told[n, c] += total[labels[g, n], c] - own * back[n, base + c] * share[places[g], n]
+                told[n, c] += total[k, c] - back[n, r, c] * weight
 
 
 class Wiring(NamedTuple):
@@ -138,14 +132,15 @@ class _Hear(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, said: Tensor, wires: Wiring) -> Tensor:
         ctx.wires, ctx.width = wires, said.shape[1]
-        heard = np.empty((len(said), said.shape[1] * len(wires.share)), np.float32)
+        heard = np.empty((len(said), len(wires.share), said.shape[1]), np.float32)
         total = np.empty((int(wires.counts.max()), said.shape[1]), np.float32)
         SOURCE.compiled().spread(said.detach().contiguous().numpy(), *wires, total, heard)
-        return torch.from_numpy(heard)
+        return torch.from_numpy(heard.reshape(len(said), heard.shape[1] * heard.shape[2]))
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor, None]:
-        back, wires = grads[0].contiguous().numpy(), ctx.wires
+        wires = ctx.wires
+        back = grads[0].contiguous().numpy().reshape(len(grads[0]), len(wires.share), ctx.width)
         told = np.empty((len(back), ctx.width), np.float32)
         total = np.empty((int(wires.counts.max()), ctx.width), np.float32)
         SOURCE.compiled().gather(back, *wires, total, told)
@@ -154,5 +149,5 @@ class _Hear(torch.autograd.Function):
 
 def hear(said: Tensor, wires: Wiring) -> Tensor:
     """Means (N, R * M) over every relation and over the whole graph, of messages (N, M) in float32 on the CPU."""
-    found: Tensor = _Hear.apply(said, wires)  # type: ignore[no-untyped-call]
+    found: Tensor = _Hear.apply(said, wires)
     return found
