@@ -33,7 +33,7 @@ class Rule(Off):
 @pytest.fixture(scope="module")
 def table() -> Comparison:
     methods = {
-        "exact": Exact(seconds=0.02),
+        "exact": Exact(seconds=0.15),
         "limited": Limited(),
         "off": Off(excess=0.1, spread=0.02),
         "rule": Rule(excess=0.25),
@@ -154,12 +154,12 @@ def test_summary(table: Comparison) -> None:
 def test_clocks_and_penalties(table: Comparison) -> None:
     summary = table.summary()
     assert summary.loc["limited", "par10"] == pytest.approx(20.0)  # never proved: ten times the limit
-    assert 0.02 <= summary.loc["exact", "par10"] < 0.2
+    assert 0.15 <= summary.loc["exact", "par10"] < 0.5
     assert math.isnan(summary.loc["off", "par10"])  # it never claims a proof
     assert summary.loc["limited", "limit_hits"] == 12
     exact = table.to_frame().query("method == 'exact'")
-    # 50% off for 0.02 s, a gap of 1/3 in the measure of the integral, and 1 before the first incumbent
-    assert exact["primal_integral"].between(0.02 / 3, 0.1).all()
+    # 50% off for 0.15 s, a gap of 1/3 in the measure of the integral, and 1 before the first incumbent
+    assert exact["primal_integral"].between(0.15 / 3, 0.25).all()
     bad = table.to_frame().query("method == 'bad' and status == 'error'")
     assert (bad["primal_integral"] == 2.0).all()  # gap 1 to the limit
     off = table.to_frame().query("method == 'off' and seed == 0")
@@ -241,7 +241,7 @@ def test_anytime(table: Comparison) -> None:
     assert last["bad"] == pytest.approx((1.0 + 0.3 / 1.3) / 2)  # failures weigh on
     exact = curves[curves["method"] == "exact"]
     assert exact["gap"].is_monotonic_decreasing
-    before = exact[exact["seconds"].between(0.005, 0.015)]["gap"].to_numpy()
+    before = exact[exact["seconds"].between(0.08, 0.14)]["gap"].to_numpy()
     assert len(before) > 5 and before == pytest.approx(1 / 3)  # its first incumbent is 50% off
 
 

@@ -184,7 +184,8 @@ def _conclude(session: _Session, limits: set[str]) -> Outcome:
         if text:
             return Outcome("no_solution", "finished", message=f"no solution: {text}", meta=meta)
         return Outcome("infeasible", "finished", message=message, meta=meta)
-    ended_early = bool(limits) and not run.deadline.passed
+    # the engine's own clock may be a little before ours when time is up
+    ended_early = bool(limits) and run.deadline.remaining > 0.05 + 0.02 * (run.deadline.limit or 0.0)
     stop = run.why if run.stopped else "iterations" if ended_early else "time"
     if status == cp_model.UNKNOWN:
         return _unsolved(session, stop, message, meta)
