@@ -7,7 +7,8 @@ was, and the table is printed from what is there (``--row`` with nothing behind 
 
 ``--part sddp-20 sddp-2 sddp-6 cobre`` prints the bounds of SDDP after 20 iterations, its gap on fresh paths after two
 and six minutes, and its speed beside cobre. ``--part ppo-tuning ppo-curve`` prints what was tried for PPO, and how the
-PPO of the table learnt (it is trained first, where it was not).
+PPO of the table learnt (it is trained first, where it was not). ``--part ac-panel`` plays every policy that is kept on
+ten paths in AC, with perfect information in DC and SOC beside them.
 Nothing is trained or tuned on the paths of the table. A training time is of all runs where a killed one was resumed.
 """
 
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from tables import Row, peer, show  # first: it sets the threads of what comes below
 
 # isort: split
+import hydro_panel
 import numpy as np
 from hydro_export import export
 from hydro_ppo import CHOSEN, EFFORT, curve, tuning
@@ -336,10 +338,16 @@ def ppo_curve(store: Path, seed: int) -> list[Row]:
     return curve(store / "ppo.ckpt")
 
 
+def ac_panel(store: Path, seed: int) -> list[Row]:
+    """Every policy in AC, on ten paths."""
+    return [*hydro_panel.panel(store.parent), *hydro_panel.PUBLISHED]
+
+
 BARS: dict[str, tuple[Callable[[Path, int], list[Row]], str]] = {
     "sddp-20": (twenty, "SDDP on Bolivia, DC: bounds"),
     "sddp-2": (partial(gap_after, 2), "SDDP on Bolivia, DC, two minutes"),
     "sddp-6": (partial(gap_after, 6), "SDDP on Bolivia, DC, six minutes"),
+    "ac-panel": (ac_panel, "Bolivia, AC, the ten-column panel"),
     "cobre": (cobre_bars, "Transport network, beside cobre"),
     "ppo-tuning": (ppo_tuning, "PPO on Bolivia, DC: configurations"),
     "ppo-curve": (ppo_curve, "PPO on Bolivia, DC: cost on its panel of 20 training-law paths"),
