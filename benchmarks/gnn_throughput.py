@@ -7,13 +7,20 @@ from collections import defaultdict
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import torch
 from gnn_train import KINDS
 
 # isort: split
 import orrl
+from orrl import JobShop
+from orrl.core.graphs import GraphBatch
 from orrl.problems.jobshop.kernel import ShopKernel
-from orrl.solvers.learners import gnn_ppo
+from orrl.solvers.learners import gnn_training
+from orrl.solvers.learners.gnn_episodes import play
 from orrl.solvers.learners.gnn_policy import GraphPolicy
+from orrl.solvers.learners.gnn_ppo import GnnPPO
+from orrl.solvers.learners.graph_network import tensors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,20 +34,20 @@ WHERE: list[tuple[str, Any, tuple[str, ...]]] = [
     ("simulator", ShopKernel, ("reset", "step", "mask")),
     ("graphs", ShopKernel, ("graphs",)),
     ("network without gradient", GraphPolicy, ("evaluate",)),
-    ("episodes, the rest", gnn_ppo, ("play",)),
-    ("update", gnn_ppo.Training, ("_improve",)),
-    ("new shops", gnn_ppo.Training, ("_next",)),
-    ("validation", gnn_ppo.Training, ("_look",)),
+    ("episodes, the rest", gnn_training, ("play",)),
+    ("update", gnn_training.Training, ("_improve",)),
+    ("new shops", gnn_training.Training, ("_next",)),
+    ("validation", gnn_training.Training, ("_look",)),
 ]
 """Names of what is counted, and the calls that it is; a call's time is less that of the counted calls inside it."""
 
 
-def _learner(workers: int) -> gnn_ppo.GnnPPO:
+def _learner(workers: int) -> GnnPPO:
     """The shipped options, without the warm start, which plays fewer episodes an iteration."""
-    return gnn_ppo.GnnPPO(**{**KINDS["bws"][1], "warm_start": None, "workers": workers})
+    return GnnPPO(**{**KINDS["bws"][1], "warm_start": None, "workers": workers})
 
 
-def _train(settings: Settings, learner: gnn_ppo.GnnPPO) -> Row:
+def _train(settings: Settings, learner: GnnPPO) -> Row:
     """Train on 10x5 and count, from the first iteration on, in which code is compiled."""
     source = orrl.JobShop.generator(jobs=10, machines=5, storage="blocking")
     budget = orrl.Budget(iterations=settings.count(ITERATIONS, 3))
@@ -63,10 +70,28 @@ def throughput(settings: Settings) -> list[Row]:
     """One and two processes, then a single one whose calls are timed."""
     for workers in (1, 2):
         settings.row(f"workers {workers}", lambda w=workers: {"what": "training"} | _train(settings, _learner(w)))
+    settings.row("messages", lambda: {"what": "a round of messages and back, ms"} | _messages(settings))
     split = settings.row("where the time goes", lambda: {"values": _where(settings)}, show=False)["values"]
     total = sum(split.values())
     lines = [{"what": name, "cpu s": spent, "% of cpu": 100 * spent / total} for name, spent in split.items()]
     return [{**row, "device": "cpu"} for row in (*settings.rows(), *lines)]
+
+
+def _messages(settings: Settings) -> Row:
+    """Forward and back through a fresh network on 8 steps of 64 episodes: compiled messages, and by `index_add`."""
+    shops = orrl.JobShop.generator(jobs=10, machines=5, storage="blocking").sample(8)
+    policy = GraphPolicy.fresh(JobShop.kernel(shops), GnnPPO().width, GnnPPO().layers, 0, "cpu")
+    graph = GraphBatch.join(play(policy, shops, 8, np.random.default_rng(0)).graphs[8:16])
+    accepted = torch.as_tensor(graph.mask)
+    times: dict[bool, list[float]] = {True: [], False: []}
+    for _ in range(settings.count(40, 4)):
+        for compiled, spent in times.items():
+            begin = time.process_time()
+            scores, value = policy.net(tensors(graph, compiled=compiled))
+            (scores[accepted].sum() + value.sum()).backward()
+            spent.append(1000 * (time.process_time() - begin))
+    mine, theirs = (float(np.median(spent)) for spent in times.values())
+    return {"compiled": mine, "index_add": theirs, "index_add / compiled": theirs / mine}
 
 
 def _where(settings: Settings) -> dict[str, float]:

@@ -6,7 +6,6 @@ they name volumes, and the true stage is solved for them.
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,8 +15,7 @@ from orrl.core.rollout import rollout
 from orrl.solvers.search.rolling_deterministic import PlanAhead
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from store import Settings
     from tables import Row
 
 __all__ = ["PUBLISHED", "panel"]
@@ -36,37 +34,42 @@ PUBLISHED: list[Row] = [
 ]
 
 
-def panel(store: Path) -> list[Row]:
-    """Mean cost on both windows; a policy that the store lacks is said to be missing."""
-    rows: list[Row] = []
+def panel(settings: Settings) -> list[Row]:
+    """Mean cost on both windows, a row at a time; a policy that the store lacks is said to be missing."""
+    problem: Any = orrl.load("hydrothermal/bolivia", network="ac")
+    settings.row("myopic", lambda: _played(problem, "myopic", problem.rules()["myopic"]))
+    ahead = PlanAhead(plan={"network": "dcll"})
+    name = "rolling-deterministic, planned in DC with losses"
+    settings.row(name, lambda: _played(problem, name, ahead))
+    missing: list[Row] = []
+    for name, (folder, file) in TRAINED.items():
+        kept = settings.store / folder / f"{file}.policy"
+        if kept.exists():
+            settings.row(name, lambda n=name, k=kept: _played(problem, n, orrl.load_policy(k)))
+        else:
+            missing.append({"policy": name, "note": f"missing: --network {folder} --row {file}"})
     for network in ("dc", "soc"):
-        problem: Any = orrl.load("hydrothermal/bolivia", network=network)
-        begin = time.process_time()
-        paths = [problem.protocol(500)[c] for c in COLUMNS]
-        found = orrl.solve(problem, "wait-and-see", paths=paths, threads=1)
-        rows.append({"policy": f"wait-and-see in {network.upper()}", **_windows(found.meta["path_costs"], begin)})
-    problem = orrl.load("hydrothermal/bolivia", network="ac")
+        relaxed: Any = orrl.load("hydrothermal/bolivia", network=network)
+        name, each = f"wait-and-see in {network.upper()}", []
+        for column in COLUMNS:
+            key = f"{name}, path {column + 1}"
+            each.append(settings.row(key, lambda c=column, p=relaxed: _foreseen(p, c), show=False))
+        mean = {"policy": name, **_windows([r["costs"] for r in each]), "cpu s": sum(r["cpu s"] for r in each)}
+        settings.row(name, lambda mean=mean: mean)
+    return [*settings.rows(), *missing]
+
+
+def _played(problem: Any, name: str, policy: Any) -> Row:
     worlds = [problem.protocol(500)[c] for c in COLUMNS]
-    ahead: dict[str, Any] = {
-        "myopic": problem.rules()["myopic"],
-        "rolling-deterministic, planned in DC with losses": PlanAhead(plan={"network": "dcll"}),
-    }
-    for name, policy in [*ahead.items(), *((name, None) for name in TRAINED)]:
-        if policy is None:
-            folder, file = TRAINED[name]
-            kept = store / folder / f"{file}.policy"
-            if not kept.exists():
-                rows.append({"policy": name, "note": f"missing: --network {folder} --row {file}"})
-                continue
-            policy = orrl.load_policy(kept)
-        begin = time.process_time()
-        cost = -np.array([e.rewards for e in rollout(problem, policy, worlds)])
-        rows.append({"policy": name, **_windows(cost, begin)})
-    return rows
+    return {"policy": name, **_windows([-e.rewards for e in rollout(problem, policy, worlds)])}
 
 
-def _windows(cost: Any, begin: float) -> Row:
-    cost = np.asarray(cost)
-    spent = time.process_time() - begin
-    return {"96 stages": float(cost[:, :96].sum(axis=1).mean()), "126 stages": float(cost.sum(axis=1).mean()),
-            "cpu s": spent}  # fmt: skip
+def _foreseen(problem: Any, column: int) -> Row:
+    """One path, so that a run that is ended loses no more."""
+    found = orrl.solve(problem, "wait-and-see", paths=[problem.protocol(500)[column]], threads=1)
+    return {"costs": np.asarray(found.meta["path_costs"])[0].tolist()}
+
+
+def _windows(costs: Any) -> Row:
+    table = np.array(costs)
+    return {"96 stages": float(table[:, :96].sum(axis=1).mean()), "126 stages": float(table.sum(axis=1).mean())}

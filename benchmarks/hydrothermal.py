@@ -31,6 +31,7 @@ from hydro_export import export
 from hydro_ppo import CHOSEN, EFFORT, curve, tuning
 from joblib import Parallel, delayed
 from rich.console import Console
+from store import Settings
 
 import orrl
 from orrl.core.archive import read_archive
@@ -340,7 +341,7 @@ def ppo_curve(store: Path, seed: int) -> list[Row]:
 
 def ac_panel(store: Path, seed: int) -> list[Row]:
     """Every policy in AC, on ten paths."""
-    return [*hydro_panel.panel(store.parent), *hydro_panel.PUBLISHED]
+    return [*hydro_panel.panel(Settings(store.parent, part="ac-panel-rows")), *hydro_panel.PUBLISHED]
 
 
 BARS: dict[str, tuple[Callable[[Path, int], list[Row]], str]] = {

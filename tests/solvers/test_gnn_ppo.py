@@ -26,7 +26,8 @@ from orrl.core.rollout import rollout
 from orrl.solvers.learners.gnn_episodes import Episodes, begin, play
 from orrl.solvers.learners.gnn_losses import imitation, regret
 from orrl.solvers.learners.gnn_policy import GraphPolicy, pick
-from orrl.solvers.learners.gnn_ppo import GnnPPO, Training, _policy
+from orrl.solvers.learners.gnn_ppo import GnnPPO
+from orrl.solvers.learners.gnn_training import Training, fresh_policy
 from orrl.solvers.learners.graph_dense import DenseForward
 from orrl.solvers.learners.graph_network import GraphNetwork, tensors
 from orrl.solvers.learners.ppo_core import Clip
@@ -57,7 +58,7 @@ def midway(problems: list[Any], steps: int = 4, **options: Any) -> tuple[Any, An
 
 def training(source: Any = None, **options: Any) -> Training:
     learner, given = GnnPPO(**{**SMALL, **options}), source or shops()
-    made = Training(learner, Team(), _policy(learner, given, 0, "cpu"), given, orrl.Budget(iterations=10), 0)
+    made = Training(learner, Team(), fresh_policy(learner, given, 0, "cpu"), given, orrl.Budget(iterations=10), 0)
     made.judges, made.rng = shops().sample(4, split="val"), np.random.default_rng(0)
     return made
 
@@ -163,27 +164,27 @@ def test_a_drawn_action_follows_the_law() -> None:
 
 
 # ---- advantages, losses, gradients -----------------------------------------------------------------------------------
-def episodes(rewards: list[list[float]], alive: list[list[bool]]) -> Episodes:
+def episodes(rewards: list[list[float]], alive: list[list[bool]], discount: float = 1.0) -> Episodes:
     table = np.array(rewards, np.float32)
     zeros = np.zeros_like(table)
-    return Episodes([], zeros.astype(np.int64), zeros, zeros, table, np.array(alive))
+    return Episodes([], zeros.astype(np.int64), zeros, zeros, table, np.array(alive), discount)
 
 
 def test_group_advantages_by_hand() -> None:
     made = training(rollouts=2)
-    gain, _ = made._judged(episodes([[1, 2, 0, 5], [1, 4, 0, 0]], [[True] * 4, [True, True, True, False]]), 1.0)
+    gain, _ = made._judged(episodes([[1, 2, 0, 5], [1, 4, 0, 0]], [[True] * 4, [True, True, True, False]]))
     # returns 2, 6 | 0, 5: each group has mean 4 and 2.5, spread 2 and 2.5
     np.testing.assert_allclose(gain, [[-1, 1, -1, 1]] * 2, atol=1e-5)
 
 
 def test_equal_siblings_teach_nothing() -> None:
-    gain, _ = training(rollouts=2)._judged(episodes([[3, 3]], [[True, True]]), 1.0)
+    gain, _ = training(rollouts=2)._judged(episodes([[3, 3]], [[True, True]]))
     np.testing.assert_array_equal(gain, 0.0)
 
 
 def test_clipped_rewards_of_the_value_baseline() -> None:
     made = training(rollouts=2, baseline="value", reward_scale=False, reward_clip=1.0, smoothing=1.0)
-    _, goal = made._judged(episodes([[5, -7], [0.5, 0.25]], [[True] * 2] * 2), 1.0)
+    _, goal = made._judged(episodes([[5, -7], [0.5, 0.25]], [[True] * 2] * 2))
     np.testing.assert_allclose(goal, [[1.5, -0.75], [0.5, 0.25]], atol=1e-6)
 
 
@@ -217,6 +218,31 @@ def test_gradient_through_the_network_is_the_finite_difference() -> None:
             down = float(loss())
             weight += 1e-6 * direction
         assert float((weight.grad * direction).sum()) == pytest.approx((up - down) / 2e-6, abs=2e-5, rel=1e-3), name
+
+
+def test_returns_are_discounted_by_the_problem_and_by_the_learner() -> None:
+    played = episodes([[4, 0], [2, 8], [4, 4]], [[True] * 2, [True] * 2, [True, False]], discount=0.5)
+    np.testing.assert_allclose(played.returns(), [4 + 1 + 1, 4])
+    np.testing.assert_allclose(played.returns(0.5), [4 + 0.5 + 0.25, 2])
+    assert played.best(2).tolist() == [True, False]
+    gain, _ = training(rollouts=2, discount=0.0)._judged(played)
+    np.testing.assert_allclose(gain[0], [1, -1], atol=1e-5)
+
+
+def test_the_value_network_learns_alone_after_the_warm_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone: list[bool] = []
+    inner = Training._loss
+
+    def spy(self: Training, graph: Any, rows: Any, made: Any, clip: Any, value_alone: bool) -> Any:
+        alone.append(value_alone)
+        return inner(self, graph, rows, made, clip, value_alone)
+
+    monkeypatch.setattr(Training, "_loss", spy)
+    options = {**SMALL, "updates": 1, "baseline": "value", "value_first": 2, "warm_start": "self-labelling"}
+    learner = GnnPPO(**{**options, "warm_share": 0.5, "epochs": 1})
+    learner.fit(shops(), budget=orrl.Budget(iterations=8), seed=0)
+    assert [row["warm"] for row in learner.log] == [1.0] * 4 + [0.0] * 4
+    assert alone == [True, True, False, False]
 
 
 def test_regret_and_imitation_by_hand() -> None:
@@ -300,7 +326,7 @@ def test_a_curriculum_comes_first() -> None:
     small, large = shops(jobs=3), shops(jobs=5)
     sizes = []
     learner = GnnPPO(**SMALL, curriculum=[(0.5, small)])
-    made = Training(learner, Team(), _policy(learner, large, 0, "cpu"), large, orrl.Budget(iterations=6), 0)
+    made = Training(learner, Team(), fresh_policy(learner, large, 0, "cpu"), large, orrl.Budget(iterations=6), 0)
     for used in (0.0, 0.49, 0.5, 0.9):
         sizes.append({p.n_jobs for p in made._next(used)})
     assert sizes == [{3}, {3}, {5}, {5}]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from typing import Any
 
@@ -130,6 +131,15 @@ def test_looking_ahead_with_a_policy_is_better_than_the_policy(shops: list[orrl.
     alone = mean(shops, learnt)
     ahead = mean(shops, "rollout", base=learnt, samples=1)
     assert ahead < 0.97 * alone
+
+
+def test_a_policy_of_one_instance_stays_with_it(shops: list[orrl.JobShop], learnt: Any) -> None:
+    own = copy.copy(learnt)
+    own.scope, own.seen = "instance", {shops[0].content_hash}
+    for method, options in (("best-of-n", {"policy": own, "n": 2}), ("rollout", {"base": own, "samples": 1})):
+        assert orrl.solve(shops[0], method, **options).evaluation.feasible
+        with pytest.raises(orrl.core.errors.NotSupportedError, match="another content hash"):
+            orrl.solve(shops[1], method, **options)
 
 
 def test_a_rule_has_no_law() -> None:

@@ -24,7 +24,7 @@ FloatArray = npt.NDArray[np.float32]
 
 @dataclass(slots=True)
 class Episodes:
-    """A graph a step, and arrays (T, N)."""
+    """A graph a step, arrays (T, N), and the problems' own discount."""
 
     graphs: list[GraphBatch]
     actions: npt.NDArray[np.int64]
@@ -32,22 +32,24 @@ class Episodes:
     values: FloatArray
     rewards: FloatArray
     alive: npt.NDArray[np.bool_]
+    discount: float = 1.0
 
     @classmethod
-    def of(cls, kept: Sequence[tuple[Any, ...]]) -> Episodes:
+    def of(cls, kept: Sequence[tuple[Any, ...]], discount: float) -> Episodes:
         """From the fields of each step."""
         graphs, *rest = zip(*kept, strict=True)
-        return cls(list(graphs), *(np.array(field) for field in rest))
+        actions, logs, values, rewards, alive = (np.array(field) for field in rest)
+        return cls(list(graphs), actions, logs, values, rewards, alive, discount)
 
-    @property
-    def returns(self) -> FloatArray:
-        """Of each row (N,)."""
-        return np.asarray((self.rewards * self.alive).sum(axis=0))
+    def returns(self, gamma: float = 1.0) -> FloatArray:
+        """Discounted rewards of each row (N,): by the problems' own discount, times `gamma` a step."""
+        weights = (gamma * self.discount) ** np.arange(len(self.rewards))
+        return np.asarray(weights @ (self.rewards * self.alive), np.float32)
 
     def best(self, rollouts: int) -> npt.NDArray[np.bool_]:
         """Rows (N,) that did best in their group of `rollouts`, the first of equals."""
-        found = np.zeros(len(self.returns), np.bool_)
-        groups = self.returns.reshape(-1, rollouts)
+        groups = self.returns().reshape(-1, rollouts)
+        found = np.zeros(groups.size, np.bool_)
         found[np.arange(len(groups)) * rollouts + groups.argmax(axis=1)] = True
         return found
 
@@ -68,7 +70,7 @@ def play(policy: GraphPolicy, problems: Sequence[Any], rows: int, rng: np.random
     done = ~live(kernel.mask(state))
     while not done.all():
         done = _step(policy, kernel, state, done, rng, kept)
-    return Episodes.of(kept)
+    return Episodes.of(kept, problems[0].objective.discount)
 
 
 def look_ahead(
@@ -89,7 +91,7 @@ def look_ahead(
         mean = np.where(mask, worth, 0.0).sum(axis=1) / np.maximum(1, mask.sum(axis=1))
         gains.append(np.where(mask, worth - mean[:, None], 0.0))
         done = _step(policy, kernel, state, done, rng, kept)
-    episodes, gain = Episodes.of(kept), np.array(gains)
+    episodes, gain = Episodes.of(kept, gamma), np.array(gains)
     return episodes, (gain / (gain[np.array([g.mask for g in episodes.graphs])].std() + 1e-9)).astype(np.float32)
 
 

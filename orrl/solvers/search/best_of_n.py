@@ -12,7 +12,7 @@ from ...core.jit import compile_seconds
 from ...core.playout import follow, playout
 from ...core.program import Outcome
 from ...core.rollout import Trajectory
-from ...core.solver import Solver
+from ...core.solver import PolicySolver, Solver
 from ...core.types import Support
 
 if TYPE_CHECKING:
@@ -44,9 +44,11 @@ class BestOfN(Solver):
     kind = "heuristic"
 
     def supports(self, problem: Any) -> Support:
-        """Any problem whose kernel has a fast playout and whose solution can be read from the final state."""
+        """Any problem whose kernel has a fast playout or that the policy may play."""
+        if self.policy is not None:
+            return PolicySolver(self.policy).supports(problem)
         support = problem.supports(HasKernel)
-        if support and self.policy is None and not hasattr(type(problem).kernel([problem]), "playout"):
+        if support and not hasattr(type(problem).kernel([problem]), "playout"):
             return Support(False, f"the kernel of {type(problem).__name__} has no fast playout")
         return support
 

@@ -140,8 +140,9 @@ class MonteCarloRollout(PolicySolver):
         super().__init__(policy, scenarios=scenarios, scenario_seed=scenario_seed, kind="heuristic")
 
     def supports(self, problem: Any) -> Support:
-        """A kernel whose choices are finite: each is tried."""
-        support = super().supports(problem)
+        """A kernel whose choices are finite: each is tried; and one that the base may play."""
+        assert isinstance(self.policy, MonteCarloPolicy)
+        support = PolicySolver(self.policy.base or self.policy).supports(problem)
         if support and is_continuous(type(problem).kernel([problem])):
             return Support(False, f"the actions of {type(problem).__name__} are real numbers: it tries a finite set")
         return support
