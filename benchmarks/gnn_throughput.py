@@ -80,7 +80,7 @@ def throughput(settings: Settings) -> list[Row]:
 def _messages(settings: Settings) -> Row:
     """Forward and back through a fresh network on 8 steps of 64 episodes: compiled messages, and by `index_add`."""
     shops = orrl.JobShop.generator(jobs=10, machines=5, storage="blocking").sample(8)
-    policy = GraphPolicy.fresh(JobShop.kernel(shops), GnnPPO().width, GnnPPO().layers, 0, "cpu")
+    policy = GraphPolicy.fresh(JobShop.kernel(shops), GnnPPO().width, GnnPPO().layers)
     graph = GraphBatch.join(play(policy, shops, 8, np.random.default_rng(0)).graphs[8:16])
     accepted = torch.as_tensor(graph.mask)
     times: dict[bool, list[float]] = {True: [], False: []}

@@ -69,6 +69,8 @@ class GraphBatch:
         Node that an action moves; -1 where it moves none.
     mask : (B, A) bool
         Accepted actions.
+    told : (B, A, E) float32, optional
+        What else is known of each action, in any unit; entries of other actions do not matter.
     """
 
     nodes: FloatArray
@@ -76,9 +78,28 @@ class GraphBatch:
     relations: tuple[Edges | Groups, ...]
     action_node: IntArray
     mask: npt.NDArray[np.bool_]
+    told: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.mask)
+
+    def relative(self) -> FloatArray:
+        """What is told of the accepted actions (C, E), in order, less its mean in the row and over its spread there.
+
+        The mean is that of the first column, the spread that of all columns.
+        """
+        at, action = np.nonzero(self.mask)
+        if self.told is None:
+            return np.zeros((len(at), 0), np.float32)
+        said = self.told[at, action]
+        count = np.maximum(1, np.bincount(at, minlength=len(self)))
+
+        def mean(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+            return np.asarray(np.bincount(at, values, minlength=len(self)) / count)[at, None]
+
+        apart = said - mean(said.mean(axis=1))
+        spread = np.sqrt(mean((apart * apart).mean(axis=1)))
+        return np.asarray((said - mean(said[:, 0])) / (spread + 1e-9), np.float32)
 
     @classmethod
     def join(cls, parts: Sequence[Self]) -> Self:
@@ -101,12 +122,14 @@ class GraphBatch:
                 source, target = (np.concatenate(ends) for ends in zip(*moved, strict=True))
                 relations.append(Edges(source, target))
         actions = [np.where(p.action_node < 0, -1, p.action_node + by) for p, by in zip(parts, first[:-1], strict=True)]
+        told = [p.told for p in parts if p.told is not None]
         return cls(
             np.concatenate([p.nodes for p in parts]),
             np.concatenate([p.row + by for p, by in zip(parts, rows[:-1], strict=True)]),
             tuple(relations),
             np.concatenate([_widened(a, width, -1) for a in actions]),
             np.concatenate([_widened(p.mask, width, False) for p in parts]),
+            np.concatenate([_widened(t, width, 0) for t in told]) if len(told) == len(parts) else None,
         )
 
     @classmethod
@@ -165,5 +188,5 @@ def _widened(table: npt.NDArray[Any], width: int, fill: Any) -> npt.NDArray[Any]
     missing = width - table.shape[1]
     if missing == 0:
         return table
-    gap = np.full((len(table), missing), fill, table.dtype)
+    gap = np.full((len(table), missing, *table.shape[2:]), fill, table.dtype)
     return np.concatenate([table[:, :-1], gap, table[:, -1:]], axis=1)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .capabilities import Kernel
     from .policy import Policy
 
-__all__ = ["action_values", "follow", "playout"]
+__all__ = ["completions", "follow", "playout"]
 
 
 def playout(kernel: Kernel, state: Any, *, seed: int, discount: float = 1.0, **options: Any) -> npt.NDArray[np.float64]:
@@ -65,21 +65,27 @@ def follow(
     return total
 
 
-def action_values(
+def completions(
     kernel: Kernel, state: Any, which: Sequence[int], *, samples: int, seed: int, discount: float = 1.0
 ) -> npt.NDArray[np.float64]:
-    """Mean discounted rewards (B, A) of random completions after each accepted action; NaN where it is not accepted.
+    """Discounted rewards (B, A, S) of each accepted action and S random completions; NaN where it is not accepted.
+
+    A kernel with fast ``completions`` of its own makes them; any other one is cloned with fresh scenarios, the same for
+    all actions of a row.
 
     Parameters
     ----------
     which : (B,) int
-        Problem of each row. Its completions meet fresh scenarios, the same for all its actions.
+        Problem of each row.
     samples : int
         Completions of each action.
     """
+    fast = getattr(kernel, "completions", None)
+    if fast is not None:
+        return np.asarray(fast(state, samples, seed=seed), dtype=np.float64)
     mask = kernel.mask(state)
     row, action = np.nonzero(mask)
-    worth = np.full(mask.shape, np.nan)
+    worth = np.full((*mask.shape, samples), np.nan)
     if not len(row):
         return worth
     fresh: list[list[Any]] = []
@@ -92,5 +98,5 @@ def action_values(
     copies = kernel.clone(state, worlds, np.repeat(row, samples).tolist())
     rewards, _ = kernel.step(copies, np.repeat(action, samples))
     total = rewards + discount * playout(kernel, copies, seed=seed, discount=discount)
-    worth[row, action] = total.reshape(-1, samples).mean(axis=1)
+    worth[row, action] = total.reshape(-1, samples)
     return worth

@@ -20,7 +20,7 @@ from orrl import JobShop
 from orrl.core.errors import DataError, FormatError
 from orrl.core.fingerprints import Fingerprints
 from orrl.core.graphs import GraphBatch
-from orrl.core.playout import action_values
+from orrl.core.playout import completions
 from orrl.core.policy import RandomPolicy
 from orrl.core.rollout import rollout
 from orrl.solvers.learners.gnn_episodes import Episodes, begin, play
@@ -73,7 +73,7 @@ def scores(net: GraphNetwork, graph: GraphBatch) -> np.ndarray:
 def test_a_row_is_scored_alike_alone_and_in_company() -> None:
     problems = shops().sample(5)
     kernel, state = midway(problems)
-    net = GraphPolicy.fresh(kernel, 16, 3, 0, "cpu").net
+    net = GraphPolicy.fresh(kernel, 16, 3).net
     together, (logits, value) = kernel.graphs(state), net(tensors(kernel.graphs(state)))
     for b, problem in enumerate(problems):
         _, own = midway([problem], 0)
@@ -91,7 +91,7 @@ def test_the_names_of_the_jobs_do_not_matter() -> None:
     shop = shops(jobs=5).sample(1)[0]
     order = np.array([3, 0, 4, 1, 2])
     twin = JobShop(machines=shop.machines[order], durations=shop.durations[order], storage="blocking")
-    net = GraphPolicy.fresh(JobShop.kernel([shop]), 16, 3, 0, "cpu").net
+    net = GraphPolicy.fresh(JobShop.kernel([shop]), 16, 3).net
     one, first = midway([shop], 0)
     two, second = midway([twin], 0)
     for job in (0, 2):
@@ -106,7 +106,7 @@ def test_padded_observations_are_scored_as_the_kernels_graphs() -> None:
     shop = shops(jobs=4).sample(1)[0]
     kernel, state = midway([shop])
     graph, spec = kernel.graphs(state), shop.graph_spec()
-    net = GraphPolicy.fresh(kernel, 16, 3, 0, "cpu").net
+    net = GraphPolicy.fresh(kernel, 16, 3).net
     back = GraphBatch.flatten(graph.padded(spec), len(spec.relations))
     np.testing.assert_allclose(scores(net, back), scores(net, graph), atol=1e-5)
 
@@ -115,7 +115,7 @@ def test_one_small_graph_is_scored_alike_without_torch() -> None:
     rng = np.random.default_rng(0)
     for problem in [*shops().sample(4), *shops(p=0.3).sample(4, seed=1)]:
         kernel = JobShop.kernel([problem])
-        net = GraphPolicy.fresh(kernel, 12, 3, 0, "cpu").net
+        net = GraphPolicy.fresh(kernel, 12, 3).net
         for weight in net.parameters():  # larger than fresh ones, so that an error would show
             weight.data += 0.3 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(1))
         net.centre([kernel.graphs(kernel.reset([problem.scenario(0)]))])
@@ -131,7 +131,7 @@ def test_one_small_graph_is_scored_alike_without_torch() -> None:
 def test_compiled_messages_are_those_of_torch_forward_and_back() -> None:
     kernel, state = midway(shops().sample(6), steps=2)
     graph = GraphBatch.join([kernel.graphs(state), kernel.graphs(state)])
-    net = GraphPolicy.fresh(kernel, 16, 3, 0, "cpu").net
+    net = GraphPolicy.fresh(kernel, 16, 3).net
     net.centre([graph])
     weights = [p for p in net.parameters()]
     found = []
@@ -148,7 +148,7 @@ def test_compiled_messages_are_those_of_torch_forward_and_back() -> None:
 
 def test_only_accepted_actions_are_drawn() -> None:
     kernel, state = midway(shops().sample(6))
-    logs, _ = GraphPolicy.fresh(kernel, 8, 2, 0, "cpu").evaluate(kernel.graphs(state))
+    logs, _ = GraphPolicy.fresh(kernel, 8, 2).evaluate(kernel.graphs(state))
     mask, rng = kernel.mask(state), np.random.default_rng(0)
     open_ = np.flatnonzero(mask.any(axis=1))
     assert len(open_) > 2
@@ -171,14 +171,14 @@ def episodes(rewards: list[list[float]], alive: list[list[bool]], discount: floa
 
 
 def test_group_advantages_by_hand() -> None:
-    made = training(rollouts=2)
+    made = training(rollouts=2, baseline="group")
     gain, _ = made._judged(episodes([[1, 2, 0, 5], [1, 4, 0, 0]], [[True] * 4, [True, True, True, False]]))
     # returns 2, 6 | 0, 5: each group has mean 4 and 2.5, spread 2 and 2.5
     np.testing.assert_allclose(gain, [[-1, 1, -1, 1]] * 2, atol=1e-5)
 
 
 def test_equal_siblings_teach_nothing() -> None:
-    gain, _ = training(rollouts=2)._judged(episodes([[3, 3]], [[True, True]]))
+    gain, _ = training(rollouts=2, baseline="group")._judged(episodes([[3, 3]], [[True, True]]))
     np.testing.assert_array_equal(gain, 0.0)
 
 
@@ -189,7 +189,7 @@ def test_clipped_rewards_of_the_value_baseline() -> None:
 
 
 def test_gradient_through_the_network_is_the_finite_difference() -> None:
-    made = training(reference_weight=0.3, width=6, layers=2)
+    made = training(reference_weight=0.3, width=6, layers=2, completions=2)
     played = play(made.policy, made._next(0.0), 4, made.rng)
     made.net.double()
     made.reference = type(made.net)(*made.net.shape).double()
@@ -199,6 +199,7 @@ def test_gradient_through_the_network_is_the_finite_difference() -> None:
         relations=tuple(r._replace(inverse=r.inverse.double()) for r in graph.relations),
         whole=graph.whole._replace(inverse=graph.whole.inverse.double()),
         candidates=graph.candidates._replace(inverse=graph.candidates.inverse.double()),
+        told=graph.told.double(),
     )
     rows = np.flatnonzero(played.alive[:3].ravel())
     rng = np.random.default_rng(0)
@@ -225,7 +226,7 @@ def test_returns_are_discounted_by_the_problem_and_by_the_learner() -> None:
     np.testing.assert_allclose(played.returns(), [4 + 1 + 1, 4])
     np.testing.assert_allclose(played.returns(0.5), [4 + 0.5 + 0.25, 2])
     assert played.best(2).tolist() == [True, False]
-    gain, _ = training(rollouts=2, discount=0.0)._judged(played)
+    gain, _ = training(rollouts=2, discount=0.0, baseline="group")._judged(played)
     np.testing.assert_allclose(gain[0], [1, -1], atol=1e-5)
 
 
@@ -263,7 +264,7 @@ def test_action_values_are_those_of_single_completions() -> None:
     shop = JobShop(machines=[[0], [0]], durations=[[3], [5]], objective="total_flow")
     kernel = JobShop.kernel([shop])
     state = kernel.reset([shop.nominal()])
-    worth = action_values(kernel, state, [0], samples=2, seed=0)
+    worth = completions(kernel, state, [0], samples=2, seed=0).mean(axis=2)
     assert worth[0, :2].tolist() == [-(3 + 8), -(5 + 8)]
     assert np.isnan(worth[0, ~kernel.mask(state)[0]]).all()
 
@@ -314,7 +315,7 @@ def test_a_heavy_reference_holds_the_policy() -> None:
 
 def test_siblings_meet_the_same_noise_and_groups_do_not() -> None:
     made = training(shops(p=0.5))
-    _, state, which = begin(made._next(0.0), 4, made.rng)
+    _, state, which = begin(made.policy, made._next(0.0), 4, made.rng)
     assert which == [b for b in range(4) for _ in range(4)]
     for b in range(0, 16, 4):
         for other in range(b, b + 4):

@@ -143,20 +143,75 @@ def priorities(route, facts, config, row, job, visit, holder, window, mask, rule
         actions[b] = -1 if row[b, ENDED] else _dispatch(route, facts, row, job, mask, b, rule, cap, seeds)
 
 
+@SOURCE.add("f8(TABLES, i8, i8, i8, i8[::1])")
+def _rest(route, facts, config, row, job, visit, holder, window, mask, b, rule, cap, seeds):  # type: ignore[no-untyped-def]
+    """Play row b, whose choices were written without waiting, to its end by a rule; returns the rewards."""
+    jobs, total = job.shape[1], 0.0
+    while not row[b, ENDED]:
+        action = _dispatch(route, facts, row, job, mask, b, rule, cap, seeds)
+        if action == jobs:
+            total += _advance(facts, config, row, job, holder, b, row[b, NEXT])
+        else:
+            _move(route, facts, config, row, job, visit, holder, window, b, action)
+        total += _settle(route, facts, config, row, job, visit, holder, window, mask, b, cap > 0)
+    mask[b, :] = False
+    return total
+
+
 @SOURCE.add("void(TABLES, i8, i8, i8[::1], f8[::1])", entry=True)
 def play(route, facts, config, row, job, visit, holder, window, mask, rule, cap, seeds, rewards):  # type: ignore[no-untyped-def]
     """Play every row to its end by a non-delay rule; the rewards (B,) of the rest are written."""
-    jobs = job.shape[1]
     for b in range(len(rewards)):
-        total = 0.0
         if not row[b, ENDED]:
             _choices(config, row, job, holder, window, mask, b, cap > 0)
-        while not row[b, ENDED]:
-            action = _dispatch(route, facts, row, job, mask, b, rule, cap, seeds)
-            if action == jobs:
-                total += _advance(facts, config, row, job, holder, b, row[b, NEXT])
-            else:
-                _move(route, facts, config, row, job, visit, holder, window, b, action)
-            total += _settle(route, facts, config, row, job, visit, holder, window, mask, b, cap > 0)
-        mask[b, :] = False
-        rewards[b] = total
+        rewards[b] = _rest(route, facts, config, row, job, visit, holder, window, mask, b, rule, cap, seeds)
+
+
+@SOURCE.add("void(ROUTE, CONFIG, ROW, JOB, VISIT, HOLDER, WINDOW, i8, ROW, JOB, VISIT, HOLDER, WINDOW)")
+def _undisturbed(route, config, row, job, visit, holder, window, b, row1, job1, visit1, holder1, window1):  # type: ignore[no-untyped-def]
+    """Copy row b to row 0 of other tables, without the interruptions that have not begun."""
+    p, t = row[b, WHICH], row[b, TIME]
+    for c in range(row.shape[1]):
+        row1[0, c] = row[b, c]
+    for j in range(job.shape[1]):
+        for c in range(job.shape[2]):
+            job1[0, j, c] = job[b, j, c]
+        job1[0, j, READY] = _announced(route, config, row, job, visit, window, b, j)
+        for k in range(visit.shape[2]):
+            visit1[0, j, k, START] = visit[b, j, k, START]
+            visit1[0, j, k, WORK] = visit[b, j, k, WORK] if k < job[b, j, BEGUN] else route[p, j, k, DURATION]
+    for m in range(holder.shape[1]):
+        holder1[0, m], kept = holder[b, m], 0
+        for w in range(window.shape[2]):
+            window1[0, m, w, 0] = window1[0, m, w, 1] = NEVER
+            if window[b, m, w, 0] <= t or window[b, m, w, 2] != 0:
+                for c in range(3):
+                    window1[0, m, kept, c] = window[b, m, w, c]
+                kept += 1
+
+
+@SOURCE.add("void(TABLES, ROW, JOB, VISIT, HOLDER, WINDOW, MASK, i8[::1], i8[::1], f8[:,:,::1])", entry=True)
+def complete(  # type: ignore[no-untyped-def]
+    route, facts, config, row, job, visit, holder, window, mask,
+    row1, job1, visit1, holder1, window1, mask1, seeds, stream, rewards,
+):  # fmt: skip
+    """Write the rewards (B, J + 1, S) of each accepted action and a random completion that nothing new disturbs.
+
+    Completion s draws from ``seeds[s]`` in every row and after every action. The tables that end in 1 have one row.
+    """
+    jobs = job.shape[1]
+    for b in range(len(row)):
+        for a in range(jobs + 1):
+            if row[b, ENDED] or not mask[b, a]:
+                continue
+            for s in range(len(seeds)):
+                stream[0], total = seeds[s], 0.0
+                _undisturbed(route, config, row, job, visit, holder, window, b, row1, job1, visit1, holder1, window1)
+                if a == jobs:
+                    _choices(config, row1, job1, holder1, window1, mask1, 0, True)
+                    total = _advance(facts, config, row1, job1, holder1, 0, row1[0, NEXT])
+                else:
+                    _move(route, facts, config, row1, job1, visit1, holder1, window1, 0, a)
+                total += _settle(route, facts, config, row1, job1, visit1, holder1, window1, mask1, 0, False)
+                total += _rest(route, facts, config, row1, job1, visit1, holder1, window1, mask1, 0, 0, 0, stream)
+                rewards[b, a, s] = total

@@ -267,6 +267,21 @@ class ShopKernel:
         code.play(*self.shops, *state.tables, RULES.index(rule), wip_cap, seeds, rewards)
         return rewards / self.reward_scale
 
+    def completions(self, state: ShopBatch, samples: int, *, seed: int) -> npt.NDArray[np.float64]:
+        """Rewards (B, J + 1, S) of each accepted action and of S random completions after it; NaN for the others.
+
+        They meet no interruption that has not begun: operations take their planned time. The s-th completions of all
+        rows and actions draw from the same stream.
+        """
+        from ...core.seeds import stream
+
+        rewards = np.full((*state.tables.mask.shape, samples), np.nan)
+        seeds = stream(seed, "completions").integers(1, NEVER, samples)
+        one = Batch._make(table[:1].copy() for table in state.tables)
+        code = self._code(rewards.size * self.n_jobs)
+        code.complete(*self.shops, *state.tables, *one, seeds, np.empty(1, np.int64), rewards)
+        return rewards / self.reward_scale
+
     # ---- filling the tables --------------------------------------------------------------------------------------
     @cached_property
     def _measures(self) -> npt.NDArray[np.float64]:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...core.actions import hold, live
-from ...core.playout import action_values
+from ...core.playout import completions
 from .gnn_policy import GraphPolicy, pick
 
 if TYPE_CHECKING:
@@ -54,9 +54,11 @@ class Episodes:
         return found
 
 
-def begin(problems: Sequence[Any], rows: int, rng: np.random.Generator) -> tuple[Any, Any, list[int]]:
+def begin(
+    policy: GraphPolicy, problems: Sequence[Any], rows: int, rng: np.random.Generator
+) -> tuple[Any, Any, list[int]]:
     """Kernel, fresh state and the problem of each row; `rows` of an instance stand together and meet the same noise."""
-    kernel = type(problems[0]).kernel(problems)
+    kernel = type(problems[0]).kernel(problems, **policy.kernel_options)
     seeds = rng.integers(2**31, size=len(problems))
     worlds = [p.scenario(int(s)) for p, s in zip(problems, seeds, strict=True) for _ in range(rows)]
     which = [b for b in range(len(problems)) for _ in range(rows)]
@@ -65,11 +67,11 @@ def begin(problems: Sequence[Any], rows: int, rng: np.random.Generator) -> tuple
 
 def play(policy: GraphPolicy, problems: Sequence[Any], rows: int, rng: np.random.Generator) -> Episodes:
     """One episode a row, actions drawn from the policy."""
-    kernel, state, _ = begin(problems, rows, rng)
+    kernel, state, which = begin(policy, problems, rows, rng)
     kept: list[tuple[Any, ...]] = []
     done = ~live(kernel.mask(state))
     while not done.all():
-        done = _step(policy, kernel, state, done, rng, kept)
+        done = _step(policy, kernel, state, which, done, rng, kept)
     return Episodes.of(kept, problems[0].objective.discount)
 
 
@@ -80,17 +82,17 @@ def look_ahead(
 
     It is 0 where an action is not accepted, and in units of its spread in this batch.
     """
-    kernel, state, which = begin(problems, 1, rng)
+    kernel, state, which = begin(policy, problems, 1, rng)
     gamma = problems[0].objective.discount
     kept: list[tuple[Any, ...]] = []
     gains: list[npt.NDArray[np.float64]] = []
     done = ~live(kernel.mask(state))
     while not done.all():
-        worth = action_values(kernel, state, which, samples=samples, seed=int(rng.integers(2**31)), discount=gamma)
-        mask = kernel.mask(state)
+        seed, mask = int(rng.integers(2**31)), kernel.mask(state)
+        worth = completions(kernel, state, which, samples=samples, seed=seed, discount=gamma).mean(axis=2)
         mean = np.where(mask, worth, 0.0).sum(axis=1) / np.maximum(1, mask.sum(axis=1))
         gains.append(np.where(mask, worth - mean[:, None], 0.0))
-        done = _step(policy, kernel, state, done, rng, kept)
+        done = _step(policy, kernel, state, which, done, rng, kept)
     episodes, gain = Episodes.of(kept, gamma), np.array(gains)
     return episodes, (gain / (gain[np.array([g.mask for g in episodes.graphs])].std() + 1e-9)).astype(np.float32)
 
@@ -99,12 +101,13 @@ def _step(
     policy: GraphPolicy,
     kernel: Any,
     state: Any,
+    which: list[int],
     done: npt.NDArray[np.bool_],
     rng: np.random.Generator,
     kept: list[tuple[Any, ...]],
 ) -> npt.NDArray[np.bool_]:
     """One drawn decision a row, kept; returns which rows have ended."""
-    graph = kernel.graphs(state)
+    graph = policy.see(kernel, state, which, int(rng.integers(2**31)))
     law, value = policy.evaluate(graph)
     action = pick(law, rng)
     logs = np.take_along_axis(law, action[:, None], axis=1)[:, 0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -10,12 +11,13 @@ import numpy.typing as npt
 
 from ...core.errors import DataError
 from ...core.fingerprints import Fingerprints
+from ...core.playout import completions
 from ...core.policy import Policy
 from ...core.seeds import stream
 from .graph_dense import MOST_NODES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from ...core.actions import Actions
@@ -33,6 +35,8 @@ class GraphPolicy(Policy):
     ----------
     features, relations, width, layers : int
         Shape of the network, see `GraphNetwork`.
+    completions : int
+        Random completions of each accepted action whose mean and best the network is told; 0: it sees the graph alone.
     device : str
         Of torch.
 
@@ -49,22 +53,35 @@ class GraphPolicy(Policy):
     needs_observation = False
     train_seconds = 0.0
 
-    def __init__(self, features: int, relations: int, width: int, layers: int, device: str = "cpu") -> None:
+    def __init__(
+        self, features: int, relations: int, width: int, layers: int, completions: int = 0, device: str = "cpu"
+    ) -> None:
         from .graph_network import GraphNetwork
 
-        self.net = GraphNetwork(features, relations, width, layers).to(device)
-        self.device, self.greedy = device, True
+        self.net = GraphNetwork(features, relations, width, layers, 2 if completions else 0).to(device)
+        self.completions, self.device, self.greedy = completions, device, True
         self.card: dict[str, Any] = {}
 
     @classmethod
-    def fresh(cls, kernel: Any, width: int, layers: int, seed: int, device: str) -> Self:
+    def fresh(
+        cls, kernel: Any, width: int, layers: int, *, completions: int = 0, seed: int = 0, device: str = "cpu"
+    ) -> Self:
         """A policy for a kernel's graphs, with weights drawn from the seed."""
         import torch
 
         first = kernel.graphs(kernel.reset([kernel.problems[0].scenario(0)], [0]))
         with torch.random.fork_rng():
             torch.manual_seed(int(stream(seed, cls.name, "weights").integers(2**31)))
-            return cls(first.nodes.shape[1], len(first.relations), width, layers, device)
+            return cls(first.nodes.shape[1], len(first.relations), width, layers, completions, device)
+
+    def see(self, kernel: Any, state: Any, which: Sequence[int], seed: int) -> GraphBatch:
+        """The kernel's graphs, with what completions say of the actions; `which` (B,) is the problem of each row."""
+        graph: GraphBatch = kernel.graphs(state)
+        if not self.completions:
+            return graph
+        discount = kernel.problems[which[0]].objective.discount
+        worth = completions(kernel, state, which, samples=self.completions, seed=seed, discount=discount)
+        return replace(graph, told=np.stack([worth.mean(axis=2), worth.max(axis=2)], axis=2).astype(np.float32))
 
     def evaluate(self, graph: GraphBatch) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """Logarithms (B, A) of the law of the action, and values (B,)."""
@@ -78,16 +95,16 @@ class GraphPolicy(Policy):
         return logs.cpu().numpy(), value.cpu().numpy()
 
     def reset(self, problem: Any, *, batch: int = 1, seed: int = 0) -> None:
-        """Start the stream of sampled actions."""
+        """Start the streams of sampled actions and of completions; an episode meets the same in any batch."""
         from .graph_dense import DenseForward
 
-        self._rng = stream(seed, "gnn-policy")
+        self._rng, self._ahead = stream(seed, "gnn-policy"), stream(seed, "gnn-policy", "completions")
         self._single = DenseForward(self.net) if batch == 1 and self.device == "cpu" else None
 
     def act(self, obs: Any, info: Mapping[str, Any]) -> Actions:
         """The best scored action, or a drawn one with ``greedy = False``."""
         view = info["view"]
-        graph = view.kernel.graphs(view.state)
+        graph = self.see(view.kernel, view.state, view.which, int(self._ahead.integers(2**31)))
         known = self.net.shape[:2]
         if (graph.nodes.shape[1], len(graph.relations)) != known:
             raise DataError(
@@ -109,7 +126,8 @@ class GraphPolicy(Policy):
         """Write the weights and the card; no pickle."""
         from ...core.archive import write_archive
 
-        header: dict[str, Any] = {"type": KIND, "shape": list(self.net.shape), "name": self.name, "card": self.card}
+        shape = [*self.net.shape[:4], self.completions]
+        header: dict[str, Any] = {"type": KIND, "shape": shape, "name": self.name, "card": self.card}
         header |= {"train_seconds": self.train_seconds, "kernel": dict(self.kernel_options)}
         arrays = {f"net.{k}": v.cpu().numpy() for k, v in self.net.state_dict().items()}
         write_archive(path, header, {**arrays, "seen": Fingerprints(self.seen).to_array()})

@@ -17,7 +17,7 @@ from ...core.capabilities import HasGraph, HasKernel
 from ...core.learner import Generator, Learner
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from ...core.budget import Budget
@@ -44,12 +44,13 @@ class GnnPPO(Learner):
         Of Adam; falls linearly to a tenth over the budget, as the entropy's weight does.
     clip, entropy_weight, max_norm, target_kl : float
         Of the loss; an iteration's epochs end when the policy has moved by `target_kl`.
-    baseline : {"group", "value"}
-        What an episode is compared with.
+    baseline : {"group", "linear", "value"}
+        Compare an episode with the others of its group; or each decision with what is left to earn as a regression in
+        its group says, or as the value network says. See `gnn_advantages`.
     discount : float
         gamma; the problem's own discount is multiplied in.
     smoothing, value_weight : float
-        For ``baseline="value"``: lambda, and the weight of the value loss.
+        lambda of the advantages of decisions; weight of the value loss, for ``baseline="value"``.
     reward_scale, reward_clip : bool, float, optional
         For ``baseline="value"``: divide rewards by the running spread of the returns, and cut them then.
     value_clip : float, optional
@@ -64,6 +65,11 @@ class GnnPPO(Learner):
         Share of the budget that the warm start gets, and completions of each action.
     width, layers : int
         Of the network.
+    completions : int
+        Random completions of each action whose mean and best the network is told, then and in use; 0: it sees the
+        graph alone.
+    kernel : mapping
+        Options of the problem's kernel, such as ``{"wait": False}``; the policy keeps them.
     curriculum : sequence of (float, Generator)
         Other sources until that share of the budget is spent, in ascending order.
     check : int
@@ -89,7 +95,7 @@ class GnnPPO(Learner):
     entropy_weight: float = 0.01
     max_norm: float = 1.0
     target_kl: float = 0.1
-    baseline: Literal["group", "value"] = "group"
+    baseline: Literal["group", "linear", "value"] = "linear"
     discount: float = 1.0
     smoothing: float = 0.95
     value_weight: float = 0.5
@@ -103,6 +109,8 @@ class GnnPPO(Learner):
     samples: int = 16
     width: int = 32
     layers: int = 3
+    completions: int = 0
+    kernel: Mapping[str, Any] = field(default_factory=dict)
     curriculum: Sequence[tuple[float, Generator]] = ()
     check: int = 25
     worlds: int = 5

@@ -20,6 +20,7 @@ from ...core.fingerprints import LENGTH, Fingerprints
 from ...core.graphs import GraphBatch
 from ...core.learner import Generator
 from ...core.seeds import stream
+from .gnn_advantages import by_decision, by_episode
 from .gnn_episodes import Episodes, look_ahead, play
 from .gnn_losses import Decisions, divergence, imitation, regret, surrogate
 from .gnn_policy import GraphPolicy
@@ -198,10 +199,10 @@ class Training:
         """Advantage of each decision (T, N), and what the value network should say."""
         learner = self.learner
         if learner.baseline == "group":
-            groups = episodes.returns(learner.discount).reshape(-1, learner.rollouts)
-            apart = groups - groups.mean(axis=1, keepdims=True)
-            score = (apart / (groups.std(axis=1, keepdims=True) + 1e-6)).ravel().astype(np.float32)
-            return np.broadcast_to(score, episodes.logs.shape), episodes.values
+            return by_episode(episodes, learner.rollouts, learner.discount), episodes.values
+        if learner.baseline == "linear":
+            gain = by_decision(episodes, learner.rollouts, learner.discount, learner.smoothing)
+            return gain, episodes.values
         gamma = learner.discount * episodes.discount
         rewards = self.scale(episodes.rewards, episodes.alive, gamma) if learner.reward_scale else episodes.rewards
         if learner.reward_clip is not None:
@@ -301,7 +302,10 @@ def _join(team: Team, learner: GnnPPO, source: Any, budget: Budget, seed: int, d
 def fresh_policy(learner: GnnPPO, source: Any, seed: int, device: str) -> GraphPolicy:
     """Fresh weights from the seed, features scaled by a few episodes that they play."""
     problems = next(_lists(source, 4, seed))
-    policy = GraphPolicy.fresh(type(problems[0]).kernel(problems), learner.width, learner.layers, seed, device)
+    options: dict[str, Any] = {"completions": learner.completions, "seed": seed, "device": device}
+    kernel = type(problems[0]).kernel(problems, **learner.kernel)
+    policy = GraphPolicy.fresh(kernel, learner.width, learner.layers, **options)
+    policy.kernel_options = dict(learner.kernel)
     policy.net.centre(play(policy, problems, 4, stream(seed, "gnn-ppo", "scale")).graphs)
     return policy
 

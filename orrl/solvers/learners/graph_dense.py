@@ -37,7 +37,11 @@ class DenseForward:
         accepted = np.flatnonzero(graph.mask[0])
         logs = np.full(graph.mask.shape, -np.inf, np.float32)
         mean = _means(graph)
-        h = np.maximum(self._linear("enter", ((graph.nodes - w["mean"]) / w["spread"]).clip(-10.0, 10.0)), 0.0)
+        told, at = graph.relative(), graph.action_node[0, accepted]
+        begin = np.zeros((size + 1, told.shape[1]), np.float32)
+        begin[at] = told  # -1 is the last row: no node
+        nodes = ((graph.nodes - w["mean"]) / w["spread"]).clip(-10.0, 10.0)
+        h = np.maximum(self._linear("enter", np.concatenate([nodes, begin[:-1]], axis=1)), 0.0)
         for layer in range(self.layers):
             said = self._linear(f"speak.{layer}", h)
             heard = (mean @ said).reshape(-1, size, said.shape[1])
@@ -46,9 +50,9 @@ class DenseForward:
             mixed -= mixed.mean(axis=1, keepdims=True)
             mixed /= np.sqrt((mixed * mixed).mean(axis=1, keepdims=True) + 1e-5)
             h = h + np.maximum(mixed * w[f"norm.{layer}.weight"] + w[f"norm.{layer}.bias"], 0.0)
-        moved = np.concatenate([h, w["still"]])[graph.action_node[0, accepted]]  # -1 is the last row: no node
+        moved = np.concatenate([h, w["still"]])[at]
         both = np.concatenate([moved.mean(axis=0), h.mean(axis=0)])
-        among = np.concatenate([moved, np.broadcast_to(both, (len(moved), len(both)))], axis=1)
+        among = np.concatenate([moved, np.broadcast_to(both, (len(moved), len(both))), told], axis=1)
         score = self._linear("policy.2", np.maximum(self._linear("policy.0", among), 0.0))[:, 0]
         score -= score.max()
         logs[0, accepted] = score - np.log(np.exp(score).sum())

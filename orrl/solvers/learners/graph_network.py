@@ -62,6 +62,7 @@ class GraphTensors(NamedTuple):
     moved: Tensor  # (C,) node of each accepted action, N where it moves none
     action: Tensor  # (C,)
     mask: Tensor  # (B, A)
+    told: Tensor  # (C, E) what else is known of each accepted action
 
 
 def tensors(batch: GraphBatch, device: str = "cpu", *, compiled: bool = True) -> GraphTensors:
@@ -96,6 +97,7 @@ def tensors(batch: GraphBatch, device: str = "cpu", *, compiled: bool = True) ->
         put(np.where(moved < 0, size, moved)),
         put(action),
         put(batch.mask),
+        put(batch.relative()),
     )
 
 
@@ -108,24 +110,27 @@ class GraphNetwork(nn.Module):
         Of the graph.
     width, layers : int
         Features of a node inside, and rounds of messages.
+    told : int
+        Numbers that are known of each action beside the graph (`GraphBatch.told`): its node begins with them, and its
+        score is made from them too.
     """
 
     mean: Tensor
     spread: Tensor
     NEVER = -1e9
 
-    def __init__(self, features: int, relations: int, width: int = 32, layers: int = 3) -> None:
+    def __init__(self, features: int, relations: int, width: int = 32, layers: int = 3, told: int = 0) -> None:
         super().__init__()
-        self.shape = (features, relations, width, layers)
+        self.shape = (features, relations, width, layers, told)
         self.register_buffer("mean", torch.zeros(features))
         self.register_buffer("spread", torch.ones(features))
-        self.enter = nn.Linear(features, width)
+        self.enter = nn.Linear(features + told, width)
         self.speak = nn.ModuleList(nn.Linear(width, width // 2) for _ in range(layers))
         heard = (relations + 1) * (width // 2)
         self.mix = nn.ModuleList(nn.Linear(width + heard, width) for _ in range(layers))
         self.norm = nn.ModuleList(nn.LayerNorm(width) for _ in range(layers))
         self.still = nn.Parameter(torch.zeros(1, width))  # what an action that moves no node looks like
-        self.policy = nn.Sequential(nn.Linear(3 * width, width), nn.ReLU(), nn.Linear(width, 1))
+        self.policy = nn.Sequential(nn.Linear(3 * width + told, width), nn.ReLU(), nn.Linear(width, 1))
         self.value = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1))
         with torch.no_grad():  # the first policy is nearly uniform
             last = self.policy[2]
@@ -144,9 +149,11 @@ class GraphNetwork(nn.Module):
         """Scores and values."""
         rows, actions = graph.mask.shape
         assert graph.nodes.shape[1] == self.shape[0], (graph.nodes.shape, self.shape)
-        told = len(graph.relations) if graph.wires is None else len(graph.wires.share) - 1
-        assert told == self.shape[1], (told, self.shape)
-        h = torch.relu(self.enter(((graph.nodes - self.mean) / self.spread).clamp(-10.0, 10.0)))
+        relations = len(graph.relations) if graph.wires is None else len(graph.wires.share) - 1
+        assert (relations, graph.told.shape[1]) == self.shape[1::3], (relations, graph.told.shape, self.shape)
+        nodes = ((graph.nodes - self.mean) / self.spread).clamp(-10.0, 10.0)
+        begin = nodes.new_zeros(len(nodes) + 1, self.shape[4]).index_put((graph.moved,), graph.told)
+        h = torch.relu(self.enter(torch.cat([nodes, begin[:-1]], dim=1)))
         for speak, mix, norm in zip(self.speak, self.mix, self.norm, strict=True):
             said = speak(h)
             if graph.wires is None:
@@ -158,7 +165,8 @@ class GraphNetwork(nn.Module):
         whole = graph.whole(h)
         moved = torch.cat([h, self.still]).index_select(0, graph.moved)
         at = graph.candidates.target
-        among = torch.cat([moved, graph.candidates(moved).index_select(0, at), whole.index_select(0, at)], dim=1)
+        common = torch.cat([graph.candidates(moved), whole], dim=1).index_select(0, at)
+        among = torch.cat([moved, common, graph.told], dim=1)
         score: Tensor = self.policy(among).squeeze(1)
         scores = score.new_full((rows, actions), self.NEVER).index_put((at, graph.action), score)
         value: Tensor = self.value(whole).squeeze(1)

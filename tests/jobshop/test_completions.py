@@ -1,0 +1,106 @@
+"""Completions after every action: those of a step and a playout, from the present alone, in any company."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from orrl import JobShop
+from orrl.core.playout import completions, playout
+from orrl.problems.jobshop.interruptions import Interruptions, Outages
+from orrl.problems.jobshop.kernel import ShopBatch, ShopKernel
+
+
+def shops(count: int, **options: Any) -> list[Any]:
+    return JobShop.generator(**{"jobs": (3, 5), "machines": 3, "storage": "blocking", **options}).sample(count)
+
+
+def midway(kernel: ShopKernel, worlds: list[Outages], steps: int) -> ShopBatch:
+    state, rng = kernel.reset(worlds), np.random.default_rng(0)
+    for _ in range(steps):
+        mask = kernel.mask(state)
+        kernel.step(state, np.where(mask.any(axis=1), np.where(mask, rng.random(mask.shape), -1.0).argmax(axis=1), -1))
+    return state
+
+
+class Slow:
+    """The same kernel without its own completions."""
+
+    def __init__(self, kernel: ShopKernel) -> None:
+        self.kernel = kernel
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "completions":
+            raise AttributeError(name)
+        return getattr(self.kernel, name)
+
+
+@pytest.mark.parametrize("options", [{}, {"storage": "unlimited"}, {"objective": "total_flow"}])
+def test_they_are_steps_and_playouts(options: Any) -> None:
+    problems = shops(6, **options)
+    kernel = JobShop.kernel(problems)
+    state = midway(kernel, [p.nominal() for p in problems], 5)
+    before, which = [t.copy() for t in state.tables], list(range(6))
+    mine = completions(kernel, state, which, samples=2000, seed=1)
+    theirs = completions(Slow(kernel), state, which, samples=2000, seed=1)  # type: ignore[arg-type]
+    assert all(np.array_equal(a, b) for a, b in zip(before, state.tables, strict=True))
+    accepted = kernel.mask(state)
+    assert accepted.sum() > 8
+    assert np.array_equal(np.isfinite(mine).all(axis=2), accepted) and np.isnan(mine[~accepted]).all()
+    error = np.sqrt((mine.var(axis=2) + theirs.var(axis=2)) / 2000)[accepted]
+    apart = (mine.mean(axis=2) - theirs.mean(axis=2))[accepted]
+    assert (np.abs(apart) <= 5 * error + 1e-9).all()
+    np.testing.assert_array_equal(mine.max(axis=2)[accepted], theirs.max(axis=2)[accepted])
+
+
+def test_the_last_decision_by_hand() -> None:
+    shop = JobShop(machines=[[0], [0]], durations=[[3], [5]], objective="total_flow")
+    kernel = JobShop.kernel([shop])
+    worth = kernel.completions(kernel.reset([shop.nominal()]), 2, seed=0)
+    assert worth[0, :2].tolist() == [[-(3 + 8)] * 2, [-(5 + 8)] * 2]
+
+
+@pytest.mark.parametrize("law", ["per_start", "mtbf"])
+def test_no_future_interruption_is_known(law: Any) -> None:
+    cause, met = {"p": 0.5} if law == "per_start" else {"mtbf": 60.0}, 0
+    for i, plain in enumerate(shops(4, jobs=4)):
+        problem = JobShop(
+            machines=plain.machines,
+            durations=plain.durations,
+            storage="blocking",
+            interruptions=Interruptions(law=law, **cause),
+        )
+        kernel = JobShop.kernel([problem])
+        world = problem.scenario(i)
+        state = midway(kernel, [world], 4)
+        time = int(state.tables.row[0, 1])
+        begun = state.tables.visit[0, :4, :3, 0] >= 0
+        calm = world.after(time, begun, world)
+        calm = Outages(np.where(begun, world.extra, 0), calm.windows[calm.windows[:, 1] <= time])
+        assert (world.extra.sum() > calm.extra.sum()) or len(world.windows) > len(calm.windows)
+        other = midway(kernel, [calm], 4)
+        if not np.array_equal(other.tables.mask, state.tables.mask) or int(other.tables.row[0, 1]) != time:
+            continue  # without that future another decision is met
+        met += 1
+        mine, theirs = (kernel.completions(s, 5, seed=3) for s in (state, other))
+        np.testing.assert_array_equal(mine, theirs)
+        for a in np.flatnonzero(state.tables.mask[0]):
+            copies = kernel.clone(other, [calm] * 300, [0] * 300)
+            rewards, _ = kernel.step(copies, np.full(300, a))
+            total = rewards + playout(kernel, copies, seed=1)
+            many = kernel.completions(state, 300, seed=3)[0, a]
+            assert many.mean() == pytest.approx(total.mean(), abs=5 * np.sqrt((many.var() + total.var()) / 300) + 1e-9)
+    assert met > 1
+
+
+def test_company_does_not_matter() -> None:
+    problems = shops(5)
+    kernel = JobShop.kernel(problems)
+    together = kernel.completions(midway(kernel, [p.nominal() for p in problems], 0), 3, seed=7)
+    for b, problem in enumerate(problems):
+        alone = ShopKernel([problem], compiled=False)
+        own = alone.completions(midway(alone, [problem.nominal()], 0), 3, seed=7)
+        np.testing.assert_array_equal(own[0, :-1], together[b, : problem.n_jobs])
+        np.testing.assert_array_equal(own[0, -1], together[b, -1])
