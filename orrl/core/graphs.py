@@ -70,7 +70,7 @@ class GraphBatch:
     mask : (B, A) bool
         Accepted actions.
     told : (B, A, E) float32, optional
-        What else is known of each action, in any unit; entries of other actions do not matter.
+        What else is known of each action, in any unit; NaN where nothing is known.
     """
 
     nodes: FloatArray
@@ -84,22 +84,26 @@ class GraphBatch:
         return len(self.mask)
 
     def relative(self) -> FloatArray:
-        """What is told of the accepted actions (C, E), in order, less its mean in the row and over its spread there.
+        """What is told of the accepted actions (C, E + 1), less its mean in the row and over its spread there.
 
-        The mean is that of the first column, the spread that of all columns.
+        The mean is that of the first column, the spread that of all. The last column is 1 where it is known, else all
+        is 0.
         """
         at, action = np.nonzero(self.mask)
         if self.told is None:
             return np.zeros((len(at), 0), np.float32)
-        said = self.told[at, action]
-        count = np.maximum(1, np.bincount(at, minlength=len(self)))
+        said = self.told[at, action].astype(np.float64)
+        known: npt.NDArray[np.bool_] = np.all(np.isfinite(said), axis=1)
+        said[~known] = 0.0
+        count = np.maximum(1, np.bincount(at[known], minlength=len(self)))
 
         def mean(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-            return np.asarray(np.bincount(at, values, minlength=len(self)) / count)[at, None]
+            return np.asarray(np.bincount(at[known], values[known], minlength=len(self)) / count)[at, None]
 
         apart = said - mean(said.mean(axis=1))
         spread = np.sqrt(mean((apart * apart).mean(axis=1)))
-        return np.asarray((said - mean(said[:, 0])) / (spread + 1e-9), np.float32)
+        found = (said - mean(said[:, 0])) / (spread + 1e-9) * known[:, None]
+        return np.concatenate([found, known[:, None]], axis=1).astype(np.float32)
 
     @classmethod
     def join(cls, parts: Sequence[Self]) -> Self:
@@ -129,7 +133,7 @@ class GraphBatch:
             tuple(relations),
             np.concatenate([_widened(a, width, -1) for a in actions]),
             np.concatenate([_widened(p.mask, width, False) for p in parts]),
-            np.concatenate([_widened(t, width, 0) for t in told]) if len(told) == len(parts) else None,
+            np.concatenate([_widened(t, width, np.nan) for t in told]) if len(told) == len(parts) else None,
         )
 
     @classmethod

@@ -104,3 +104,18 @@ def test_company_does_not_matter() -> None:
         own = alone.completions(midway(alone, [problem.nominal()], 0), 3, seed=7)
         np.testing.assert_array_equal(own[0, :-1], together[b, : problem.n_jobs])
         np.testing.assert_array_equal(own[0, -1], together[b, -1])
+
+
+def test_waiting_and_lone_moves_are_left_out() -> None:
+    problems = shops(8)
+    kernel = JobShop.kernel(problems)
+    state = midway(kernel, [p.nominal() for p in problems], 3)
+    whole = completions(kernel, state, range(8), samples=4, seed=2)
+    several = kernel.mask(state)[:, :-1].sum(axis=1) > 1
+    assert several.any() and not several.all()
+    for some in (kernel, Slow(kernel)):
+        found = completions(some, state, range(8), samples=4, seed=2, idle=False)  # type: ignore[arg-type]
+        assert np.array_equal(np.isfinite(found[:, :-1]), np.isfinite(whole[:, :-1]) & several[:, None, None])
+        assert np.isnan(found[:, -1]).all()
+    fast = kernel.completions(state, 4, seed=2, idle=False)
+    np.testing.assert_array_equal(fast[several, :-1], whole[several, :-1])

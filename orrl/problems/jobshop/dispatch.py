@@ -190,19 +190,23 @@ def _undisturbed(route, config, row, job, visit, holder, window, b, row1, job1, 
                 kept += 1
 
 
-@SOURCE.add("void(TABLES, ROW, JOB, VISIT, HOLDER, WINDOW, MASK, i8[::1], i8[::1], f8[:,:,::1])", entry=True)
+@SOURCE.add("void(TABLES, ROW, JOB, VISIT, HOLDER, WINDOW, MASK, b1, i8[::1], i8[::1], f8[:,:,::1])", entry=True)
 def complete(  # type: ignore[no-untyped-def]
     route, facts, config, row, job, visit, holder, window, mask,
-    row1, job1, visit1, holder1, window1, mask1, seeds, stream, rewards,
+    row1, job1, visit1, holder1, window1, mask1, idle, seeds, stream, rewards,
 ):  # fmt: skip
     """Write the rewards (B, J + 1, S) of each accepted action and a random completion that nothing new disturbs.
 
-    Completion s draws from ``seeds[s]`` in every row and after every action. The tables that end in 1 have one row.
+    Completion s draws from ``seeds[s]`` in every row and after every action. Without `idle` waiting and rows with a
+    single other choice are left out. The tables that end in 1 have one row.
     """
     jobs = job.shape[1]
     for b in range(len(row)):
+        moves = 0
+        for a in range(jobs):
+            moves += mask[b, a]
         for a in range(jobs + 1):
-            if row[b, ENDED] or not mask[b, a]:
+            if row[b, ENDED] or not mask[b, a] or (not idle and (moves < 2 or a == jobs)):
                 continue
             for s in range(len(seeds)):
                 stream[0], total = seeds[s], 0.0

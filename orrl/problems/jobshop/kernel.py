@@ -267,8 +267,10 @@ class ShopKernel:
         code.play(*self.shops, *state.tables, RULES.index(rule), wip_cap, seeds, rewards)
         return rewards / self.reward_scale
 
-    def completions(self, state: ShopBatch, samples: int, *, seed: int) -> npt.NDArray[np.float64]:
+    def completions(self, state: ShopBatch, samples: int, *, seed: int, idle: bool = True) -> npt.NDArray[np.float64]:
         """Rewards (B, J + 1, S) of each accepted action and of S random completions after it; NaN for the others.
+
+        Without `idle` waiting is left out, and so are rows where a single job can move.
 
         They meet no interruption that has not begun: operations take their planned time. The s-th completions of all
         rows and actions draw from the same stream.
@@ -279,7 +281,7 @@ class ShopKernel:
         seeds = stream(seed, "completions").integers(1, NEVER, samples)
         one = Batch._make(table[:1].copy() for table in state.tables)
         code = self._code(rewards.size * self.n_jobs)
-        code.complete(*self.shops, *state.tables, *one, seeds, np.empty(1, np.int64), rewards)
+        code.complete(*self.shops, *state.tables, *one, idle, seeds, np.empty(1, np.int64), rewards)
         return rewards / self.reward_scale
 
     # ---- filling the tables --------------------------------------------------------------------------------------

@@ -36,7 +36,8 @@ class GraphPolicy(Policy):
     features, relations, width, layers : int
         Shape of the network, see `GraphNetwork`.
     completions : int
-        Random completions of each accepted action whose mean and best the network is told; 0: it sees the graph alone.
+        Random completions of each action whose mean and best the network is told where there is a choice besides
+        waiting; 0: it sees the graph alone.
     device : str
         Of torch.
 
@@ -58,7 +59,7 @@ class GraphPolicy(Policy):
     ) -> None:
         from .graph_network import GraphNetwork
 
-        self.net = GraphNetwork(features, relations, width, layers, 2 if completions else 0).to(device)
+        self.net = GraphNetwork(features, relations, width, layers, 3 if completions else 0).to(device)
         self.completions, self.device, self.greedy = completions, device, True
         self.card: dict[str, Any] = {}
 
@@ -80,7 +81,8 @@ class GraphPolicy(Policy):
         if not self.completions:
             return graph
         discount = kernel.problems[which[0]].objective.discount
-        worth = completions(kernel, state, which, samples=self.completions, seed=seed, discount=discount)
+        options: dict[str, Any] = {"samples": self.completions, "seed": seed, "discount": discount, "idle": False}
+        worth = completions(kernel, state, which, **options)
         return replace(graph, told=np.stack([worth.mean(axis=2), worth.max(axis=2)], axis=2).astype(np.float32))
 
     def evaluate(self, graph: GraphBatch) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:

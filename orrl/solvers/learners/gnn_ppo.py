@@ -66,8 +66,8 @@ class GnnPPO(Learner):
     width, layers : int
         Of the network.
     completions : int
-        Random completions of each action whose mean and best the network is told, then and in use; 0: it sees the
-        graph alone.
+        Random completions of each action whose mean and best the network is told, in training and in use; 0: it sees
+        the graph alone.
     kernel : mapping
         Options of the problem's kernel, such as ``{"wait": False}``; the policy keeps them.
     curriculum : sequence of (float, Generator)

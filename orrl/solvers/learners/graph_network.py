@@ -111,8 +111,8 @@ class GraphNetwork(nn.Module):
     width, layers : int
         Features of a node inside, and rounds of messages.
     told : int
-        Numbers that are known of each action beside the graph (`GraphBatch.told`): its node begins with them, and its
-        score is made from them too.
+        Columns of `GraphBatch.relative`, what is known of each action beside the graph: its node begins with them, and
+        its score is made from them too.
     """
 
     mean: Tensor
