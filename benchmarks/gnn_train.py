@@ -61,7 +61,11 @@ def _jsp() -> Mixture:
     return Mixture(((0.75, shop(jobs=(6, 10), machines=(5, 10))), (0.25, shop(jobs=(10, 15), machines=(10, 15)))))
 
 
-KINDS: dict[str, tuple[Any, Row]] = {"bws": (_bws, {}), "jsp": (_jsp, {})}
+SMALL: Row = {"width": 24, "layers": 2, "learning_rate": 3e-3, "entropy_weight": 0.02, "updates": 12}
+KINDS: dict[str, tuple[Any, Row]] = {
+    "bws": (_bws, {**SMALL, "completions": 6}),
+    "jsp": (_jsp, {**SMALL, "completions": 6, "kernel": {"wait": False}}),
+}
 """What each kind of policy is trained on, and the options of `gnn-ppo` that differ from its defaults."""
 
 

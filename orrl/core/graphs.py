@@ -95,14 +95,12 @@ class GraphBatch:
         said = self.told[at, action].astype(np.float64)
         known: npt.NDArray[np.bool_] = np.all(np.isfinite(said), axis=1)
         said[~known] = 0.0
-        count = np.maximum(1, np.bincount(at[known], minlength=len(self)))
-
-        def mean(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-            return np.asarray(np.bincount(at[known], values[known], minlength=len(self)) / count)[at, None]
-
-        apart = said - mean(said.mean(axis=1))
-        spread = np.sqrt(mean((apart * apart).mean(axis=1)))
-        found = (said - mean(said[:, 0])) / (spread + 1e-9) * known[:, None]
+        number, columns = np.maximum(1, np.bincount(at, known, minlength=len(self))), said.shape[1]
+        first = (np.bincount(at, said[:, 0], minlength=len(self)) / number)[at]
+        middle = (np.bincount(at, said.sum(axis=1), minlength=len(self)) / (number * columns))[at]
+        apart = ((said - middle[:, None]) ** 2).sum(axis=1) * known
+        spread = np.sqrt(np.bincount(at, apart, minlength=len(self)) / (number * columns))[at]
+        found = (said - first[:, None]) * (known / (spread + 1e-9))[:, None]
         return np.concatenate([found, known[:, None]], axis=1).astype(np.float32)
 
     @classmethod

@@ -275,10 +275,8 @@ class ShopKernel:
         They meet no interruption that has not begun: operations take their planned time. The s-th completions of all
         rows and actions draw from the same stream.
         """
-        from ...core.seeds import stream
-
         rewards = np.full((*state.tables.mask.shape, samples), np.nan)
-        seeds = stream(seed, "completions").integers(1, NEVER, samples)
+        seeds = np.random.default_rng(seed).integers(1, NEVER, samples)  # a stream of its own would cost more
         one = Batch._make(table[:1].copy() for table in state.tables)
         code = self._code(rewards.size * self.n_jobs)
         code.complete(*self.shops, *state.tables, *one, idle, seeds, np.empty(1, np.int64), rewards)
