@@ -21,26 +21,27 @@ def _small_first() -> tuple[Any, ...]:
 
 VALUE: Row = {"baseline": "value"}
 VARIANTS: dict[str, Row] = {
-    "value network, not the group's mean": VALUE,
+    "told nothing of completions": {"completions": 0},
+    "told of 2 completions": {"completions": 2},
+    "told of 12 completions": {"completions": 12},
+    "episodes compared, not decisions": {"baseline": "group"},
+    "decisions compared by a value network": VALUE,
     "value, rewards not scaled": {**VALUE, "reward_scale": False},
     "value, rewards cut at 5": {**VALUE, "reward_clip": 5.0},
     "value, its loss clipped at 0.2": {**VALUE, "value_clip": 0.2},
     "value, trained alone for 20 iterations": {**VALUE, "value_first": 20},
-    "no warm start": {"warm_start": None},
+    "never waits where something can move": {"kernel": {"wait": False}},
     "warm start: rollout": {"warm_start": "rollout"},
     "warm start: self-labelling": {"warm_start": "self-labelling"},
     "warm start: rollout, held near it by 0.05": {"warm_start": "rollout", "reference_weight": 0.05},
     "smaller shops first": {"curriculum": _small_first()},
     "entropy 0": {"entropy_weight": 0.0},
-    "entropy 0.03": {"entropy_weight": 0.03},
     "1 epoch": {"epochs": 1},
     "4 epochs": {"epochs": 4},
     "a quarter of the steps": {"share": 0.25},
-    "all steps": {"share": 1.0},
-    "width 16": {"width": 16},
-    "width 64": {"width": 64},
-    "2 layers": {"layers": 2},
-    "4 layers": {"layers": 4},
+    "width 12": {"width": 12},
+    "width 48": {"width": 48},
+    "3 layers": {"layers": 3},
 }
 """Options that differ from those of the policies that the other parts judge."""
 

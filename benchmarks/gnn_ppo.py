@@ -3,7 +3,7 @@
 ``python benchmarks/gnn_ppo.py`` runs every part, ``--part bws jsp`` only those. Each training, each proof and each
 method's episodes are kept in ``--store`` as they come, so a killed run goes on where it was and a second run only
 prints. ``--quick`` divides sizes and budgets by 20 to see that everything runs: its rows are kept apart and are not for
-figures. ``--ship`` trains once a kind for 40 minutes, and the parts judge that policy. Times are processor seconds;
+figures. ``--ship`` trains once a kind for 30 minutes, and the parts judge that policy. Times are processor seconds;
 published figures stand in tables of their own, with their source: none of them was measured here.
 
 Parts: ``train``; ``bws`` (blocking shops with swap, 10x5) and ``transfer`` (10x10 and 15x10); ``isbjssp`` (random
@@ -37,7 +37,7 @@ import orrl
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SHIPPED = 40.0  # CPU minutes of a training
+SHIPPED = 30.0  # CPU minutes of a training
 PARTS: dict[str, tuple[Callable[[Settings], list[Row]], str, list[Published]]] = {
     "train": (train, "Policies", []),
     "bws": (bws, "Blocking with swap, 10x5: excess over the optimum", []),
