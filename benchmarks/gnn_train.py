@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from orrl.core.learner import Generator, Split
 
-__all__ = ["KINDS", "Mixture", "command", "label", "policies", "train", "trained"]
+__all__ = ["KINDS", "Mixture", "card", "command", "label", "policies", "train", "trained"]
 
 
 @dataclass(frozen=True)
@@ -121,6 +121,29 @@ def trained(
     return key, policy, facts
 
 
+USES = {
+    "bws": "job shops without buffers whose jobs may exchange machines, with or without interruptions (BWS, ISBJSSP)",
+    "jsp": "job shops with unlimited buffers, without interruptions",
+}
+
+
+def card(kind: str, policy: Any, facts: Mapping[str, Any]) -> str:
+    """The model card that goes with a shipped policy."""
+    lines = {
+        "For": f"{USES[kind]}; makespan; any number of jobs and machines",
+        "Method": f"`gnn-ppo`, {facts['parameters']:,} parameters, options {json.dumps(policy.card['options'])}",
+        "Trained on": f"`{policy.card['source']}`: {len(policy.seen):,} instances, {facts['steps']:,} decisions",
+        "Made by": f"`{policy.card['command']}`",
+        "Time": f"{facts['training cpu s']:,.0f} CPU seconds, {facts['training wall s']:,.0f} of the wall, on a "
+        f"{policy.card['device']} beside other work; seed {policy.card['seed']}",
+        "Decides": "with the likeliest action; `policy.sampled()` draws. What completions of the actions say is random, "
+        "so schedules differ a little with `seed=`",
+        "Measured": "by `benchmarks/gnn_ppo.py --ship`; its tables lie in `benchmarks/results/gnn-ppo`",
+        "Not for": "due dates, other objectives, machine calendars: it was trained without them",
+    }
+    return f"# jobshop/{kind}\n\n" + "\n".join(f"- {name}: {text}." for name, text in lines.items()) + "\n"
+
+
 def policies(settings: Settings, kind: str) -> list[tuple[Settings, str, Any, Row]]:
     """Every training of a kind: its settings, label, policy and facts."""
     return [(run, *trained(run, kind)) for run in settings.runs()]
@@ -137,5 +160,6 @@ def train(settings: Settings, kinds: tuple[str, ...] = tuple(KINDS)) -> list[Row
             row |= {"iterations": facts["iterations"], "decisions": facts["steps"]}
             row |= {"parameters": facts["parameters"], "kB": run.policy_file(key).stat().st_size / 1000}
             rows.append(row | {"command": policy.card["command"]})
+            run.policy_file(key).with_suffix(".md").write_text(card(kind, policy, facts))
             replace(run, shown=[]).row(f"trained {key}", lambda row=row: row, show=False)
     return rows

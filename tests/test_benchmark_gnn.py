@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 
 import gnn_ppo as benchmark
 from gnn_store import Entry, Settings, capped, held_out, played, standings
-from gnn_train import KINDS, label, trained
+from gnn_train import KINDS, card, label, trained
 from store import Settings as Kept
 
 import orrl
@@ -113,6 +113,8 @@ def test_a_training_is_kept_with_its_card(tmp_path: Path) -> None:
     assert again[0] == key
     assert again[2] == facts
     assert not list(tmp_path.rglob("*.checkpoint"))
+    text = card("bws", policy, facts)
+    assert policy.card["command"] in text and f"{facts['training cpu s']:,.0f} CPU seconds" in text
 
 
 @pytest.mark.slow

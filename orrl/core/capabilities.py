@@ -97,6 +97,9 @@ class Kernel(Protocol):
     ``n_actions`` is None an action is ``(n,)`` real numbers in [0, 1], float64, and ``action_shape`` is ``(n,)``: what
     a number means (a share of what can be released, a place between two reachable volumes) is the kernel's business,
     so that every action in the unit box can be carried out.
+
+    A kernel may have more: ``idle_action``, the choice that waits, and fast forms of `orrl.core.playout`, ``playout``
+    and ``completions``.
     """
 
     problems: Sequence[Any]
