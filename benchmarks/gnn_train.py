@@ -136,8 +136,8 @@ def card(kind: str, policy: Any, facts: Mapping[str, Any]) -> str:
         "Made by": f"`{policy.card['command']}`",
         "Time": f"{facts['training cpu s']:,.0f} CPU seconds, {facts['training wall s']:,.0f} of the wall, on a "
         f"{policy.card['device']} beside other work; seed {policy.card['seed']}",
-        "Decides": "with the likeliest action; `policy.sampled()` draws. What completions of the actions say is random, "
-        "so schedules differ a little with `seed=`",
+        "Decides": "with the likeliest action; `policy.sampled()` draws. The completions of the actions are drawn, "
+        "so that schedules differ a little with `seed=`",
         "Measured": "by `benchmarks/gnn_ppo.py --ship`; its tables lie in `benchmarks/results/gnn-ppo`",
         "Not for": "due dates, other objectives, machine calendars: it was trained without them",
     }
