@@ -51,9 +51,9 @@ class Mixture:
 
 def _bws() -> Mixture:
     shop = orrl.JobShop.generator
-    five: Row = {"jobs": (6, 10), "machines": 5, "storage": "blocking"}
-    ten: Row = {"jobs": (6, 10), "machines": 10, "storage": "blocking"}
-    return Mixture(((0.35, shop(**five)), (0.4, shop(**five, p=(0.0, 0.3))), (0.25, shop(**ten, p=(0.0, 0.3)))))
+    five: Row = {"jobs": (7, 10), "machines": 5, "storage": "blocking"}
+    ten: Row = {"jobs": (7, 10), "machines": 10, "storage": "blocking"}
+    return Mixture(((0.55, shop(**five)), (0.33, shop(**five, p=(0.0, 0.3))), (0.12, shop(**ten, p=(0.0, 0.3)))))
 
 
 def _jsp() -> Mixture:
@@ -63,7 +63,7 @@ def _jsp() -> Mixture:
 
 SMALL: Row = {"width": 24, "layers": 2, "learning_rate": 3e-3, "entropy_weight": 0.02, "updates": 12}
 KINDS: dict[str, tuple[Any, Row]] = {
-    "bws": (_bws, {**SMALL, "completions": 6}),
+    "bws": (_bws, {**SMALL, "completions": 8, "entropy_weight": 0.04}),
     "jsp": (_jsp, {**SMALL, "completions": 6, "kernel": {"wait": False}}),
 }
 """What each kind of policy is trained on, and the options of `gnn-ppo` that differ from its defaults."""
