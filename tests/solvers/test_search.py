@@ -133,6 +133,17 @@ def test_looking_ahead_with_a_policy_is_better_than_the_policy(shops: list[orrl.
     assert ahead < 0.97 * alone
 
 
+def test_the_best_completion_is_kept(shops: list[orrl.JobShop], learnt: Any) -> None:
+    for options in ({"samples": 5}, {"samples": 1, "base": learnt}, {"samples": 2, "base": learnt.sampled()}):
+        pairs = [[orrl.solve(s, "rollout", keep_best=k, **options) for k in (False, True)] for s in shops[:4]]
+        assert all(kept.objective <= plain.objective and kept.evaluation.feasible for plain, kept in pairs)
+        chance = options != {"samples": 1, "base": learnt}  # else each episode follows the best completion anyway
+        assert any(kept.objective < plain.objective for plain, kept in pairs) == chance
+    shop = orrl.JobShop.generator(jobs=4, machines=3, storage="blocking", p=0.5).sample(1)[0]
+    plain, kept = (orrl.solve(shop, "rollout", samples=3, keep_best=k, scenarios=5) for k in (False, True))
+    assert plain.objective == kept.objective  # a completion of another scenario is no solution of this one
+
+
 def test_a_policy_of_one_instance_stays_with_it(shops: list[orrl.JobShop], learnt: Any) -> None:
     own = copy.copy(learnt)
     own.scope, own.seen = "instance", {shops[0].content_hash}

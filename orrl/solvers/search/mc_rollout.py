@@ -8,7 +8,7 @@ random interruptions. Several agents choose one after the other, those that have
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,12 +18,16 @@ import numpy.typing as npt
 from ...core.actions import draw, is_continuous
 from ...core.playout import follow, playout
 from ...core.policy import Policy, View
+from ...core.rollout import Trajectory
 from ...core.seeds import spawn_seeds, stream
 from ...core.solver import PolicySolver
 from ...core.types import Support
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from ...core.program import Outcome
+    from ...core.run import Run
 
 __all__ = ["MonteCarloPolicy", "MonteCarloRollout"]
 
@@ -55,6 +59,8 @@ class MonteCarloPolicy(Policy):
 
     name = "rollout"
     needs_observation = False
+    met: Callable[[Any, Any, Any], None] | None = None
+    """Called with problem, scenario and final state of the best completion of each choice."""
 
     def __post_init__(self) -> None:
         if self.samples < 1:
@@ -106,6 +112,9 @@ class MonteCarloPolicy(Policy):
             rest = self._complete(view, state, row, seed + begin, problem)
             total = (rewards + problem.objective.discount * rest).reshape(len(part), self.samples)
             score[begin : begin + len(part)] = total.mean(axis=1) if self.criterion == "mean" else total.max(axis=1)
+            if self.met is not None:
+                best = int(np.argmax(total))
+                self.met(problem, worlds[best % self.samples], view.kernel.snapshot(state, best))
             if self.deadline is not None and self.deadline.passed:
                 break
         return int(legal[np.argmax(score)])
@@ -120,7 +129,19 @@ class MonteCarloPolicy(Policy):
 
 
 class MonteCarloRollout(PolicySolver):
-    """`MonteCarloPolicy` as a method; past its time limit it finishes the episode with the first accepted actions."""
+    """`MonteCarloPolicy` as a method; past its time limit it finishes the episode with the first accepted actions.
+
+    Parameters
+    ----------
+    samples, criterion, idle, base
+        See `MonteCarloPolicy`.
+    scenarios, scenario_seed : int
+        See `PolicySolver`.
+    keep_best : bool
+        Where nothing is random, every completion is a solution: return the best of all that were met, if it is better
+        than the episode. The promise is that of the fortified rollout of Bertsekas, Tsitsiklis & Wu (1997), Journal of
+        Heuristics 3:245-262.
+    """
 
     name = "rollout"
     kind = "heuristic"
@@ -133,11 +154,37 @@ class MonteCarloRollout(PolicySolver):
         scenarios: int = 100,
         scenario_seed: int = 0,
         base: Policy | None = None,
+        keep_best: bool = False,
     ) -> None:
         policy = MonteCarloPolicy(samples, criterion, idle, base=base)
         if base is not None:
             policy.kernel_options = base.kernel_options
         super().__init__(policy, scenarios=scenarios, scenario_seed=scenario_seed, kind="heuristic")
+        self.keep_best = keep_best
+
+    def _solve(self, problem: Any, run: Run) -> Outcome:
+        if not self.keep_best or problem.is_stochastic:
+            return super()._solve(problem, run)
+        policy, sign = self.policy, problem.objective.sign
+        assert isinstance(policy, MonteCarloPolicy)
+        best: list[tuple[float, Any]] = []
+
+        def keep(problem: Any, scenario: Any, final: Any) -> None:
+            found = problem.solution(Trajectory(problem, scenario, np.zeros(0, np.int64), np.zeros(0), final, False))
+            verdict = problem.evaluate(found, scenario)
+            if verdict.feasible and (not best or sign * verdict.objective > sign * best[0][0]):
+                best[:] = [(verdict.objective, found)]
+                run.incumbent(verdict.objective, lambda: found)
+
+        policy.met = keep
+        try:
+            outcome = super()._solve(problem, run)
+        finally:
+            policy.met = None
+        if best and (outcome.objective is None or sign * best[0][0] > sign * outcome.objective):
+            value, found = best[0]
+            return replace(outcome, status="feasible", solution=found, objective=value, message="", policy=None)
+        return outcome
 
     def supports(self, problem: Any) -> Support:
         """A kernel whose choices are finite: each is tried; and one that the base may play."""
@@ -152,6 +199,7 @@ class MonteCarloRollout(PolicySolver):
         policy = self.policy
         assert isinstance(policy, MonteCarloPolicy)
         own: dict[str, Any] = {"samples": policy.samples, "criterion": policy.criterion, "idle": policy.idle}
+        own["keep_best"] = self.keep_best
         if policy.base is not None:
             own["base"] = policy.base.name
         return {**own, **super().options()}
