@@ -7,5 +7,8 @@ setup(
     # and IDEs cannot follow.
     package_dir={"": "."},
     packages=find_packages(include=["orrl", "orrl.*"]),
-    package_data={"orrl": ["py.typed"], "orrl.instances": ["**/*.json", "**/*.txt", "**/*.npz", "**/*.policy"]},
+    package_data={
+        "orrl": ["py.typed"],
+        "orrl.instances": ["**/*.json", "**/*.txt", "**/*.npz", "**/*.policy", "**/*.md"],
+    },
 )

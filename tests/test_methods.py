@@ -22,7 +22,7 @@ from orrl.core import (
     Support,
     UnknownNameError,
 )
-from orrl.methods import resolve
+from orrl.methods import resolve, shipped_policies
 from orrl.problems.jobshop.rules import RulePolicy
 
 if TYPE_CHECKING:
@@ -172,3 +172,21 @@ def test_seeds_matter_and_repeat(shop: orrl.JobShop) -> None:
     assert len(set(values)) > 1
     assert values == [orrl.solve(big, "random", seed=s).objective for s in range(8)]
     assert isinstance(values[0], float) and np.isfinite(values).all()
+
+
+@pytest.mark.parametrize("name", sorted(shipped_policies()))
+def test_a_shipped_policy_plays_and_has_its_card(name: str) -> None:
+    policy: Any = orrl.load_policy(name)
+    text = shipped_policies()[name].with_suffix(".md").read_text()
+    assert policy.card["command"] in text and f"{policy.card['cpu_seconds']:,.0f} CPU seconds" in text
+    storage = "unlimited" if name.endswith("jsp") else "blocking"
+    for jobs, machines in ((3, 4), (12, 6)):
+        shop = orrl.JobShop.generate(seed=1, jobs=jobs, machines=machines, storage=storage)
+        assert shop.content_hash not in policy.seen
+        played, chance = orrl.solve(shop, policy), orrl.solve(shop, "random")
+        assert played.evaluation.feasible
+        assert played.objective < chance.objective or jobs == 3
+
+
+def test_policies_are_shipped() -> None:
+    assert {"jobshop/jsp"} <= set(shipped_policies())
