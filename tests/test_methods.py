@@ -180,12 +180,11 @@ def test_a_shipped_policy_plays_and_has_its_card(name: str) -> None:
     text = shipped_policies()[name].with_suffix(".md").read_text()
     assert policy.card["command"] in text and f"{policy.card['cpu_seconds']:,.0f} CPU seconds" in text
     storage = "unlimited" if name.endswith("jsp") else "blocking"
-    for jobs, machines in ((3, 4), (12, 6)):
-        shop = orrl.JobShop.generate(seed=1, jobs=jobs, machines=machines, storage=storage)
-        assert shop.content_hash not in policy.seen
-        played, chance = orrl.solve(shop, policy), orrl.solve(shop, "random")
-        assert played.evaluation.feasible
-        assert played.objective < chance.objective or jobs == 3
+    shops = [orrl.JobShop.generate(seed=i, jobs=12, machines=6, storage=storage) for i in range(4)]
+    assert not any(shop.content_hash in policy.seen for shop in shops)
+    played, chance = ([orrl.solve(shop, method) for shop in shops] for method in (policy, "random"))
+    assert all(result.evaluation.feasible for result in played)
+    assert sum(r.objective for r in played) < 0.95 * sum(r.objective for r in chance)
 
 
 def test_policies_are_shipped() -> None:
