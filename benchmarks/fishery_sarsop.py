@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Watch", "bounded", "published_runs", "sarsop", "survey"]
 
-GAPS = (0.05, 0.025, 0.02, 0.01, 0.0055, 0.001)
+GAPS = (0.15, 0.05, 0.025, 0.02, 0.01, 0.0055, 0.001)
 HERE = Path(__file__).resolve().parent
 
 

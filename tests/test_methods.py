@@ -188,4 +188,4 @@ def test_a_shipped_policy_plays_and_has_its_card(name: str) -> None:
 
 
 def test_policies_are_shipped() -> None:
-    assert {"jobshop/jsp"} <= set(shipped_policies())
+    assert {"jobshop/bws", "jobshop/jsp"} <= set(shipped_policies())
