@@ -6,6 +6,9 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from fishery_paper_a import SARSA_OPTIONS  # first: it sets the threads of what comes below
+
+# isort: split
 import numpy as np
 
 import orrl
@@ -54,9 +57,9 @@ def _kernel(settings: Settings, what: str) -> Row:
 
 
 def _loop(settings: Settings, rows: str, trace: float) -> Row:
-    """The training loop of SARSA(lambda) at 50 states, looks at the greedy policy included."""
+    """SARSA(lambda) at 50 states with the options of the tables, looks at the greedy policy included."""
     problem: Any = orrl.load("fishery/paper-a", n=50)
-    options = {"state": rows, "check": 100_000, "plays": 100, "trace": trace}
+    options = {**SARSA_OPTIONS, "state": rows, "trace": trace}
     orrl.train(problem, "sarsa", budget=orrl.Budget(iterations=10), **options)  # compiles
     budget = orrl.Budget(cpu_seconds=settings.limit(SECONDS))
     policy: Any = orrl.train(problem, "sarsa", budget=budget, **options)

@@ -271,13 +271,19 @@ def main() -> None:
         rows = table(args.network, store, args.paths, "sddp")
         rows += PUBLISHED if args.network == "ac" else []
         show(f"Bolivia, {args.network.upper()}, the first {args.paths} published paths", rows, console)
-        (store / f"table-{args.paths}.json").write_text(json.dumps(rows, indent=1) + "\n")
+        keep(store / f"table-{args.paths}.json", rows, args.seed)
     for part in args.part:
         make, title = BARS[part]
         rows = make(args.store / "dc", args.seed)
         show(title, rows, console)
-        args.store.mkdir(parents=True, exist_ok=True)
-        (args.store / f"{part}.json").write_text(json.dumps(rows, indent=1) + "\n")
+        keep(args.store / f"{part}.json", rows, args.seed)
+
+
+def keep(file: Path, rows: list[Row], seed: int) -> None:
+    """Write a table with its seed, the versions and the machine."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    told = {"seed": seed, "versions": orrl.show_versions().to_dict(), "rows": rows}
+    file.write_text(json.dumps(told, indent=1) + "\n")
 
 
 # ---- bars ------------------------------------------------------------------------------------------------------------
