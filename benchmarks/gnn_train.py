@@ -138,7 +138,7 @@ def card(kind: str, policy: Any, facts: Mapping[str, Any]) -> str:
         f"{policy.card['device']} beside other work; seed {policy.card['seed']}",
         "Decides": "with the likeliest action; `policy.sampled()` draws. The completions of the actions are drawn, "
         "so that schedules differ a little with `seed=`",
-        "Measured": "by `benchmarks/gnn_ppo.py --ship`; its tables lie in `benchmarks/results/gnn-ppo`",
+        "Measured": "by `benchmarks/gnn_ppo.py --ship`, which keeps its tables in `benchmarks/results/gnn-ppo`",
         "Not for": "due dates, other objectives, machine calendars: it was trained without them",
     }
     return f"# jobshop/{kind}\n\n" + "\n".join(f"- {name}: {text}." for name, text in lines.items()) + "\n"

@@ -6,6 +6,7 @@ they name volumes, and the true stage is solved for them.
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,7 +46,8 @@ def panel(settings: Settings) -> list[Row]:
     for name, (folder, file) in TRAINED.items():
         kept = settings.store / folder / f"{file}.policy"
         if kept.exists():
-            settings.row(name, lambda n=name, k=kept: _played(problem, n, orrl.load_policy(k)))
+            digest = hashlib.sha256(kept.read_bytes()).hexdigest()[:8]  # another training is another row
+            settings.row(f"{name}, {digest}", lambda n=name, k=kept: _played(problem, n, orrl.load_policy(k)))
         else:
             missing.append({"policy": name, "note": f"missing: --network {folder} --row {file}"})
     for network in ("dc", "soc"):

@@ -62,7 +62,7 @@ class GraphTensors(NamedTuple):
     moved: Tensor  # (C,) node of each accepted action, N where it moves none
     action: Tensor  # (C,)
     mask: Tensor  # (B, A)
-    told: Tensor  # (C, E) what else is known of each accepted action
+    told: Tensor  # (C, told) of `GraphBatch.relative`
 
 
 def tensors(batch: GraphBatch, device: str = "cpu", *, compiled: bool = True) -> GraphTensors:
