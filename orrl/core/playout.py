@@ -73,7 +73,6 @@ def completions(
     samples: int,
     seed: int,
     discount: float = 1.0,
-    idle: bool = True,
 ) -> npt.NDArray[np.float64]:
     """Discounted rewards (B, A, S) of each accepted action and S random completions; NaN where it is not accepted.
 
@@ -86,17 +85,11 @@ def completions(
         Problem of each row.
     samples : int
         Completions of each action.
-    idle : bool
-        Also of the kernel's idle action, and in rows where only one other action is accepted; else NaN there.
     """
     fast = getattr(kernel, "completions", None)
     if fast is not None:
-        return np.asarray(fast(state, samples, seed=seed, idle=idle), dtype=np.float64)
+        return np.asarray(fast(state, samples, seed=seed), dtype=np.float64)
     mask = np.array(kernel.mask(state))
-    if not idle:
-        if (wait := getattr(kernel, "idle_action", None)) is not None:
-            mask[:, wait] = False
-        mask &= mask.sum(axis=1, keepdims=True) > 1
     row, action = np.nonzero(mask)
     worth = np.full((*mask.shape, samples), np.nan)
     if not len(row):

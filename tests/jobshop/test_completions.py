@@ -6,9 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from orrl import JobShop
 from orrl.core.playout import completions, playout
+from orrl.problems.jobshop.events import SOURCE
 from orrl.problems.jobshop.interruptions import Interruptions, Outages
 from orrl.problems.jobshop.kernel import ShopBatch, ShopKernel
 
@@ -106,16 +109,55 @@ def test_company_does_not_matter() -> None:
         np.testing.assert_array_equal(own[0, -1], together[b, -1])
 
 
-def test_waiting_and_lone_moves_are_left_out() -> None:
-    problems = shops(8)
-    kernel = JobShop.kernel(problems)
-    state = midway(kernel, [p.nominal() for p in problems], 3)
-    whole = completions(kernel, state, range(8), samples=4, seed=2)
-    several = kernel.mask(state)[:, :-1].sum(axis=1) > 1
-    assert several.any() and not several.all()
-    for some in (kernel, Slow(kernel)):
-        found = completions(some, state, range(8), samples=4, seed=2, idle=False)  # type: ignore[arg-type]
-        assert np.array_equal(np.isfinite(found[:, :-1]), np.isfinite(whole[:, :-1]) & several[:, None, None])
-        assert np.isnan(found[:, -1]).all()
-    fast = kernel.completions(state, 4, seed=2, idle=False)
-    np.testing.assert_array_equal(fast[several, :-1], whole[several, :-1])
+@st.composite
+def running(draw: st.DrawFn) -> tuple[ShopKernel, ShopBatch]:
+    """Shops of all kinds in the middle of an episode; operations may take no time."""
+    seed = draw(st.integers(0, 2**31))
+    rng = np.random.default_rng(seed)
+    problems = []
+    for _ in range(3):
+        jobs, machines = int(rng.integers(1, 8)), int(rng.integers(1, 6))
+        law = draw(st.sampled_from([None, "per_start", "mtbf"]))
+        cause: dict[str, dict[str, Any]] = {"per_start": {"p": 0.4}, "mtbf": {"mtbf": 60.0}}
+        odd: dict[str, Any] = {} if law is None else {"interruptions": Interruptions(law=law, **cause[law])}
+        odd |= draw(st.sampled_from([{}, {}, {"storage": "unlimited"}, {"swap": False}, {"objective": "total_flow"}]))
+        if draw(st.booleans()):
+            odd["release"] = rng.integers(0, 30, jobs)
+        if draw(st.integers(0, 3)) == 0:
+            odd["maintenance"] = [(0, 20, 40)]
+        problems.append(
+            JobShop(
+                machines=[rng.permutation(machines) for _ in range(jobs)],
+                durations=rng.integers(draw(st.integers(0, 1)), 12, (jobs, machines)),
+                **{"storage": "blocking", **odd},
+            )
+        )
+    kernel = ShopKernel(problems, compiled=True)
+    state = kernel.reset([p.scenario(seed + i) for i, p in enumerate(problems)])
+    for _ in range(draw(st.integers(0, 15))):
+        mask = kernel.mask(state)
+        drawn = np.where(mask, rng.random(mask.shape), -1.0).argmax(axis=1)
+        kernel.step(state, np.where(mask.any(axis=1), drawn, -1))
+    return kernel, state
+
+
+@given(running())
+@settings(max_examples=150)
+def test_the_short_cut_is_the_simulator(made: tuple[ShopKernel, ShopBatch]) -> None:
+    """Bit by bit, on the same stream."""
+    kernel, state = made
+    fast, slow = (kernel.completions(state, 3, seed=5, general=general) for general in (False, True))
+    np.testing.assert_array_equal(fast, slow)
+
+
+def test_the_short_cut_is_taken() -> None:
+    """Else the test above would compare the simulator with itself."""
+    tables = {"machines": [[0, 1], [1, 0]], "durations": [[2, 3], [4, 5]], "storage": "blocking"}
+    cases: list[tuple[dict[str, Any], bool]] = [({}, True), ({"storage": "unlimited"}, True)]
+    cases += [({"objective": "total_flow"}, False), ({"swap": False}, False), ({"maintenance": [(0, 20, 40)]}, False)]
+    for kind, short in cases:
+        same = JobShop(**{**tables, **kind})
+        kernel = ShopKernel([same], compiled=False)
+        state, room = kernel.reset([same.nominal()]), SOURCE.plain._short
+        t = state.tables
+        assert bool(room(kernel.shops.config, t.row, t.job, t.window, 0)) is short

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...core.errors import DataError, IllegalActionError
-from . import dispatch, events, graph_features
+from . import completion, events, graph_features
 from .data import GOALS, JobShop, ShopState
 from .dispatch import FAR, FEATURES, RULES
 from .events import NEVER, Batch, Shops
@@ -267,19 +267,21 @@ class ShopKernel:
         code.play(*self.shops, *state.tables, RULES.index(rule), wip_cap, seeds, rewards)
         return rewards / self.reward_scale
 
-    def completions(self, state: ShopBatch, samples: int, *, seed: int, idle: bool = True) -> npt.NDArray[np.float64]:
+    def completions(
+        self, state: ShopBatch, samples: int, *, seed: int, general: bool = False
+    ) -> npt.NDArray[np.float64]:
         """Rewards (B, J + 1, S) of each accepted action and of S random completions after it; NaN for the others.
 
-        Without `idle` waiting is left out, and so are rows where a single job can move.
-
         They meet no interruption that has not begun: operations take their planned time. The s-th completions of all
-        rows and actions draw from the same stream.
+        rows and actions draw from the same stream. `general` does without the short cut of `completion`.
         """
         rewards = np.full((*state.tables.mask.shape, samples), np.nan)
         seeds = np.random.default_rng(seed).integers(1, NEVER, samples)  # a stream of its own would cost more
         one = Batch._make(table[:1].copy() for table in state.tables)
+        room = np.empty((2, 4, self.n_jobs), np.int64), np.empty((2, 3, self.n_machines), np.int64)
         code = self._code(rewards.size * self.n_jobs)
-        code.complete(*self.shops, *state.tables, *one, idle, seeds, np.empty(1, np.int64), rewards)
+        told = (general, seeds, np.empty(1, np.int64), rewards)
+        code.complete(*self.shops, *state.tables, *one, *room, *told)
         return rewards / self.reward_scale
 
     # ---- filling the tables --------------------------------------------------------------------------------------
@@ -376,4 +378,4 @@ class ShopKernel:
         return np.asarray(tables.visit[b, :jobs, :ops, events.START] >= 0)
 
 
-_ = dispatch  # registers its functions with the source
+_ = completion  # registers its functions with the source

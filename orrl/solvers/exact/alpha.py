@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as Xml
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -81,13 +81,13 @@ class AlphaSet:
         self._block[len(self.live)] = self._vectors[number]
         self.live.append(number)
 
-    def add(self, vector: FloatArray, action: int, builds_on: IntArray) -> int:
+    def add(self, vector: FloatArray, action: int, builds_on: Iterable[int]) -> int:
         """A new vector and the numbers (archive) of the vectors it goes on with; dominated ones go out of use."""
         number = len(self.actions)
         if number == len(self._vectors):
             self._vectors = np.concatenate([self._vectors, np.zeros_like(self._vectors)])
         self._vectors[number] = vector
-        self.builds_on.append(np.unique(builds_on))
+        self.builds_on.append(np.array(sorted(set(builds_on)), dtype=np.int64))
         self.actions.append(int(action))
         if not (self.block >= vector).all(axis=1).any():
             beaten = np.asarray((self.block <= vector).all(axis=1))
@@ -100,7 +100,7 @@ class AlphaSet:
         """Vectors (N, S) that go on with each other: `builds_on` counts within them."""
         begin = len(self.actions)
         for vector, action, after in zip(vectors, actions, builds_on, strict=True):
-            self.add(vector, action, begin + np.asarray(after, dtype=np.int64))
+            self.add(vector, action, (begin + np.asarray(after, dtype=np.int64)).tolist())
 
     def restore(
         self, vectors: FloatArray, actions: IntArray, builds_on: Sequence[IntArray], live: Sequence[int]

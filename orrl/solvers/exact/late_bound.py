@@ -119,7 +119,7 @@ class LateBound:
         """Upper bounds (O,) of the unnormalised beliefs that follow an action at a belief (S,)."""
         pairs = len(self.model.pairs)
         weight = np.bincount(self.model.pair_of[action], weights=belief, minlength=pairs)
-        used = np.flatnonzero(weight)
+        used = weight.nonzero()[0]
         worth = weight[used] @ self.table.reshape(pairs, -1)[used]
         return np.asarray(worth.reshape(self.table.shape[1:]).max(axis=1))
 

@@ -126,7 +126,7 @@ class PomdpArrays:
 
     def predict(self, belief: FloatArray, action: int) -> FloatArray:
         """Law (S,) of the next state, before it is observed; `belief` (S,) need not sum to one."""
-        support = np.flatnonzero(belief)
+        support = belief.nonzero()[0]
         if self.sparse:  # entry by entry: scipy's product costs more in set-up than in work
             chance, row = belief[support], self.row_of[action, support]
             begin, length = self.rows.indptr[row], self.rows.indptr[row + 1] - self.rows.indptr[row]
@@ -152,7 +152,7 @@ class PomdpArrays:
         """
         law = self.laws[self.law_of[action]]
         mass = ahead @ law
-        seen = np.flatnonzero(mass > NEGLIGIBLE * mass.sum())
+        seen = (mass > NEGLIGIBLE * mass.sum()).nonzero()[0]
         block = np.ascontiguousarray(law.T[seen] * ahead)
         return (
             block,

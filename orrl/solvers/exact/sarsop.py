@@ -88,7 +88,17 @@ class Sarsop(Solver):
         stop = "time"
         with run.clock("build"):
             model = PomdpArrays.of(table)
-        search = Search(model, self, over=lambda: run.over)
+        heard, search = 0.0, None
+
+        def over() -> bool:
+            """Callbacks are heard once a second also where no trial is under way."""
+            nonlocal heard
+            if run.callbacks and run.deadline.elapsed > heard + 1.0:
+                heard = run.deadline.elapsed
+                run.tell("iteration", backups=search.backups if search else 0)
+            return run.over
+
+        search = Search(model, self, over=over)
         target = run.gap or self.precision
         if self.checkpoint is not None:
             from .sarsop_state import restore

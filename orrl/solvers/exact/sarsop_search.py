@@ -28,6 +28,11 @@ ROW_WORK = 1e5
 """Multiplications of a sweep of the late bound that take about as long as one row of the sawtooth."""
 LOWER_ROW = 0.2
 """Time of a row of the lower bound, in rows of the sawtooth."""
+EXPLORE = 5
+"""Each such trial takes the next factor in turn, the others the factor that has closed most gap for its work."""
+KEPT_CELLS = 4_000_000
+"""Numbers in the successors that are kept (32 MB): points are backed up many times, and small models spend half their
+time on making the same successors again."""
 
 
 @dataclass(slots=True)
@@ -41,17 +46,31 @@ class Node:
     number: int = -1
     children: dict[tuple[int, int], Node] = field(default_factory=dict)
     mixes: dict[int, Mix] = field(default_factory=dict)
+    ahead: dict[int, Ahead] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
-class Step:
-    """What follows an action at a node: unnormalised beliefs ``block (N, S)`` of the observations ``seen``."""
+class Ahead:
+    """What follows an action at a node: unnormalised beliefs ``block (N, S)`` of the observations ``seen``.
+
+    `rest` (S,) is what the other observations leave, `mass` (N,) the chance of each, `part` the states that can follow
+    where these are few, `gain` the reward.
+    """
 
     action: int
     block: FloatArray
     seen: IntArray
     rest: FloatArray
-    support: IntArray | None
+    mass: FloatArray
+    part: IntArray | None
+    gain: float
+
+
+@dataclass(slots=True)
+class Step:
+    """Upper bounds of an action: `high` (N,) of each observation, and of the rest."""
+
+    ahead: Ahead
     high: FloatArray
     rest_high: float
 
@@ -71,6 +90,8 @@ class Search:
         self.late: LateBound | None = None
         self.nodes: list[Node] = []
         self.trials = self.backups = 0
+        self.cells = 0
+        self.rates = np.zeros(len(options.trial_factors))  # log of the gap closed by a row of work
         self.rows = 0  # sawtooth rows asked for by trials: the clock of the work on the corners, equal on every machine
         self.corner_rows = 0
         self.late_rows = self.raise_rows = 0.0
@@ -89,41 +110,52 @@ class Search:
         upper = min(float(q.max()), self.upper.bound(belief))
         return Node(belief, q, upper, self.bins.of(upper, belief))
 
+    def _ahead(self, node: Node, action: int) -> Ahead:
+        kept = node.ahead.get(action)
+        if kept is None:
+            law = self.model.predict(node.belief, action)
+            block, seen, rest = self.model.split(law, action)
+            support = law.nonzero()[0]
+            part = support if 3 * len(support) < len(law) else None
+            gain = float(node.belief @ self.model.reward[:, action])
+            kept = Ahead(action, block, seen, rest, block.sum(axis=1), part, gain)
+            if self.cells + block.size <= KEPT_CELLS:
+                self.cells += block.size
+                node.ahead[action] = kept
+        return kept
+
     def _step(self, node: Node, action: int, *, tight: bool) -> Step:
-        ahead = self.model.predict(node.belief, action)
-        block, seen, rest = self.model.split(ahead, action)
-        high, chosen, share = self.upper.query(block)
+        ahead = self._ahead(node, action)
+        high, chosen, share = self.upper.query(ahead.block)
         if self.late is not None:
-            late = self.late.ahead(node.belief, action)[seen]
+            late = self.late.ahead(node.belief, action)[ahead.seen]
             high, chosen = np.minimum(high, late), np.where(late < high, -1, chosen)
         if tight:
-            node.mixes[action] = self._mix(node, action, high, rest, chosen, share)
-        self.rows += len(block)
-        support = np.flatnonzero(ahead)
-        part = support if 3 * len(support) < len(ahead) else None
-        return Step(action, block, seen, rest, part, high, float(rest @ self.upper.corner))
+            node.mixes[action] = self._mix(ahead, high, chosen, share)
+        self.rows += len(high)
+        return Step(ahead, high, float(ahead.rest @ self.upper.corner))
 
-    def _mix(
-        self, node: Node, action: int, high: FloatArray, rest: FloatArray, chosen: IntArray, share: FloatArray
-    ) -> Mix:
+    def _mix(self, ahead: Ahead, high: FloatArray, chosen: IntArray, share: FloatArray) -> Mix:
         """The bound of an action as a combination of points, for the sweeps."""
         hit, g = chosen >= 0, self.model.discount
         weight: FloatArray = np.bincount(chosen[hit], weights=share[hit], minlength=1).astype(np.float64)
-        used = np.flatnonzero(weight)
-        part = float(high.sum() + rest @ self.upper.corner) - float(weight[used] @ self.upper.value[used])
-        return Mix(float(node.belief @ self.model.reward[:, action]) + g * part, used, g * weight[used])
+        used = weight.nonzero()[0]
+        part = float(high.sum() + ahead.rest @ self.upper.corner) - float(weight[used] @ self.upper.value[used])
+        return Mix(ahead.gain + g * part, used, g * weight[used])
 
-    def lower_q(self, node: Node, step: Step) -> tuple[float, FloatArray, IntArray]:
-        """Lower bound of an action, of each observation's part (N,), and the best vector in use for it."""
-        block, vectors = step.block, self.lower.block
-        if step.support is not None:
-            block, vectors = block[:, step.support], vectors[:, step.support]
+    def lower_q(self, ahead: Ahead, likely: int) -> tuple[float, FloatArray, IntArray]:
+        """Lower bound of an action, of each observation's part (N,), and the best vector in use for it.
+
+        The rest goes on with the vector of the observation `likely`.
+        """
+        block, vectors = ahead.block, self.lower.block
+        if ahead.part is not None:
+            block, vectors = block[:, ahead.part], vectors[:, ahead.part]
         worth = block @ vectors.T
         best = worth.argmax(axis=1)
         low = worth[np.arange(len(best)), best]
-        default = self.lower.block[best[int(step.high.argmax())]]
-        gain = float(node.belief @ self.model.reward[:, step.action])
-        return gain + self.model.discount * float(low.sum() + step.rest @ default), low, best
+        default = self.lower.block[best[likely]]
+        return ahead.gain + self.model.discount * float(low.sum() + ahead.rest @ default), low, best
 
     def lower_upper(self, node: Node, *, tight: bool = False) -> Step:
         """Back the upper bound up at a node; only actions that may still be best are looked at.
@@ -136,8 +168,8 @@ class Search:
             if action in fresh:
                 break
             fresh[action] = step = self._step(node, action, tight=tight)
-            gain = float(node.belief @ self.model.reward[:, action])
-            q[action] = min(q[action], gain + self.model.discount * float(step.high.sum() + step.rest_high))
+            bound = step.ahead.gain + self.model.discount * float(step.high.sum() + step.rest_high)
+            q[action] = min(q[action], bound)
         node.upper = min(node.upper, float(q[action]))
         return fresh[action]
 
@@ -148,26 +180,23 @@ class Search:
         for action in np.argsort(-node.q, kind="stable").tolist():
             if node.q[action] <= best:
                 break
-            ahead = self.model.predict(node.belief, action)
-            block, seen, rest = self.model.split(ahead, action)
-            support = np.flatnonzero(ahead)
-            part = support if 3 * len(support) < len(ahead) else None
-            step = Step(action, block, seen, rest, part, block.sum(axis=1), 0.0)
-            rows += len(block)
-            value, _, plan = self.lower_q(node, step)
+            ahead = self._ahead(node, action)
+            rows += len(ahead.seen)
+            value, _, plan = self.lower_q(ahead, int(ahead.mass.argmax()))
             if value > best:
-                best, chosen = value, (step, plan)
+                best, chosen = value, (ahead, plan)
         if chosen is None or best <= old + 1e-10 * max(1.0, abs(old)):
             return rows
-        step, plan = chosen
-        model, action = self.model, step.action
+        ahead, plan = chosen
+        model, action = self.model, ahead.action
         law = model.laws[model.law_of[action]]
-        choice = np.full(law.shape[1], plan[int(step.high.argmax())])
-        choice[step.seen] = plan
-        ahead = np.einsum("so,os->s", law, self.lower.block[choice])
-        vector = model.reward[:, action] + model.discount * model.back(ahead, action)
+        choice = np.full(law.shape[1], plan[int(ahead.mass.argmax())])
+        choice[ahead.seen] = plan
+        after = np.einsum("so,os->s", law, self.lower.block[choice])
+        vector = model.reward[:, action] + model.discount * model.back(after, action)
         if float(vector @ node.belief) > old:
-            self.lower.add(vector, action, np.array(self.lower.live, dtype=np.int64)[choice])
+            live = self.lower.live
+            self.lower.add(vector, action, [live[c] for c in choice.tolist()])
         return rows
 
     def backup(self, node: Node) -> None:
@@ -188,8 +217,9 @@ class Search:
     def trial(self, hear: Any = None) -> None:
         """Walk down from the root, back up on the way home, prune."""
         before = (self.low, self.high)
-        factors = self.options.trial_factors
-        path = self._sample(factors[self.trials % len(factors)] * (self.high - self.low))
+        arm = self._arm()
+        work = self.rows + self.raise_rows
+        path = self._sample(self.options.trial_factors[arm] * (self.high - self.low))
         for node in reversed(path):
             if self.over():
                 break
@@ -208,10 +238,23 @@ class Search:
             beliefs = self.upper.points[: self.upper.count]
             self.lower.prune(beliefs, delta=self.options.delta * (self.high - self.low))
             self._kept = int(1.3 * len(self.lower)) + 32
+        self._learn(arm, before[1] - before[0], self.rows + self.raise_rows - work)
         self.stuck = before == (self.low, self.high) and not path
 
+    def _arm(self) -> int:
+        """Number of the next trial's factor: the one that has closed most gap for its work; see `EXPLORE`."""
+        count = len(self.rates)
+        if self.trials < 2 * count or self.trials % EXPLORE == 0:
+            return (self.trials if self.trials < 2 * count else self.trials // EXPLORE) % count
+        return int(self.rates.argmax())
+
+    def _learn(self, arm: int, gap: float, work: float) -> None:
+        rate = np.log(gap / max(self.high - self.low, 1e-300)) / max(1.0, work) if gap > 0.0 else 0.0
+        known = self.trials > len(self.rates)
+        self.rates[arm] = 0.5 * (self.rates[arm] + rate) if known else rate
+
     def _sample(self, aim: float) -> list[Node]:
-        model, gamma = self.model, self.model.discount
+        gamma = self.model.discount
         node, width = self.root, aim
         low, high = self.low, self.low + aim
         path: list[Node] = []
@@ -224,18 +267,19 @@ class Search:
                 break
             step = self.lower_upper(node)
             path.append(node)
-            q_low, part_low, _ = self.lower_q(node, step)
-            mass = step.block.sum(axis=1)
+            ahead = step.ahead
+            q_low, part_low, _ = self.lower_q(ahead, int(step.high.argmax()))
+            mass = ahead.mass
             low, high = max(low, q_low), max(high, q_low + width)
             width /= gamma
             best = int((step.high - part_low - width * mass).argmax())
-            gain = float(node.belief @ model.reward[:, step.action])
+            gain = ahead.gain
             rest_low = (q_low - gain) / gamma - float(part_low.sum())
             low = ((low - gain) / gamma - rest_low - float(part_low.sum() - part_low[best])) / mass[best]
             high = ((high - gain) / gamma - step.rest_high - float(step.high.sum() - step.high[best])) / mass[best]
-            key = (step.action, int(step.seen[best]))
+            key = (ahead.action, int(ahead.seen[best]))
             if key not in node.children:
-                node.children[key] = self._node(step.block[best] / mass[best])
+                node.children[key] = self._node(ahead.block[best] / mass[best])
             node = node.children[key]
         return path
 
@@ -255,19 +299,18 @@ class Search:
         nodes = self.nodes
         if not nodes:
             return
-        other = np.empty(len(nodes))
-        for i, node in enumerate(nodes):
-            rest = node.q.copy()
-            rest[list(node.mixes)] = -np.inf
-            other[i] = rest.max()
+        q_all = np.stack([node.q for node in nodes])
+        mixed = [(i, action) for i, node in enumerate(nodes) for action in node.mixes]
+        at, actions = np.array(mixed, dtype=np.int64).T
+        others = q_all.copy()
+        others[at, actions] = -np.inf
         value = self.upper.value[: self.upper.count]
-        value, q = sweep([n.mixes for n in nodes], other, value, tolerance=1e-5 * (self.high - self.low))
+        tolerance = 1e-5 * (self.high - self.low)
+        value, q = sweep([n.mixes for n in nodes], others.max(axis=1), value, tolerance=tolerance)
         self.upper.lower_all(value)
-        at = 0
-        for node, bound in zip(nodes, value.tolist(), strict=True):
-            for action in node.mixes:
-                node.q[action] = min(node.q[action], q[at])
-                at += 1
+        q_all[at, actions] = np.minimum(q_all[at, actions], q)
+        for node, row, bound in zip(nodes, q_all, value.tolist(), strict=True):
+            node.q = row
             node.upper = min(node.upper, bound)
         self.high = min(self.high, self.root.upper)
 
@@ -280,13 +323,14 @@ class Search:
             before = (points @ self.lower.block.T).max(axis=1)
             left = np.ones(count, dtype=bool)
             for i in rng.permutation(count).tolist():
+                if not left[i]:
+                    continue
                 if self.raise_rows >= self.options.raise_share * self.rows or self.over():
                     break
-                if left[i]:
-                    known = len(self.lower.actions)
-                    self.raise_rows += LOWER_ROW * self.raise_lower(self.nodes[i])
-                    for vector in self.lower.vectors[known:]:
-                        left &= points @ vector <= before
+                known = len(self.lower.actions)
+                self.raise_rows += LOWER_ROW * self.raise_lower(self.nodes[i])
+                for vector in self.lower.vectors[known:]:
+                    left &= points @ vector <= before
             else:
                 lift = float(((points @ self.lower.block.T).max(axis=1) - before).max(initial=0.0))
                 continue

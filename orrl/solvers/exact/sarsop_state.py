@@ -63,6 +63,7 @@ def save(search: Search, path: str | Path, content_hash: str) -> None:
             "late_q": late.q if late else np.zeros(0),
             "late_second": late.second if late else np.zeros(0, np.int64),
             "late_todo": late.todo if late else np.zeros(0, np.int64),
+            "rates": search.rates,
             "bin_total": search.bins.total,
             "bin_count": search.bins.count,
             "known": np.array([k for k, _ in known], dtype=np.int64),
@@ -113,6 +114,7 @@ def restore(search: Search, path: str | Path, content_hash: str) -> bool:
     if header["root_number"] >= 0:
         search.root = nodes[header["root_number"]]
     search.root.q, search.root.upper = data["root_q"], header["root_upper"]
+    search.rates = data["rates"]
     search.bins.total, search.bins.count = data["bin_total"], data["bin_count"]
     search.bins.known = dict(zip(data["known"].tolist(), data["known_value"].tolist(), strict=True))
     return True

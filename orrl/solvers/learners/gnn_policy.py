@@ -36,8 +36,7 @@ class GraphPolicy(Policy):
     features, relations, width, layers : int
         Shape of the network, see `GraphNetwork`.
     completions : int
-        Random completions of each action whose mean and best the network is told where there is a choice besides
-        waiting; 0: it sees the graph alone.
+        Random completions of each action whose mean and best the network is told; 0: it sees the graph alone.
     device : str
         Of torch.
 
@@ -45,6 +44,8 @@ class GraphPolicy(Policy):
     ----------
     greedy : bool
         Take the best scored action, or draw one.
+    temperature : float
+        What the logarithms of the law are divided by before an action is drawn.
     card : dict
         What made it: command, budget, options, training data, results.
     """
@@ -60,7 +61,8 @@ class GraphPolicy(Policy):
         from .graph_network import GraphNetwork
 
         self.net = GraphNetwork(features, relations, width, layers, 3 if completions else 0).to(device)
-        self.completions, self.device, self.greedy = completions, device, True
+        self.completions, self.device = completions, device
+        self.greedy, self.temperature = True, 1.0
         self.card: dict[str, Any] = {}
 
     @classmethod
@@ -81,8 +83,7 @@ class GraphPolicy(Policy):
         if not self.completions:
             return graph
         discount = kernel.problems[which[0]].objective.discount
-        options: dict[str, Any] = {"samples": self.completions, "seed": seed, "discount": discount, "idle": False}
-        worth = completions(kernel, state, which, **options)
+        worth = completions(kernel, state, which, samples=self.completions, seed=seed, discount=discount)
         return replace(graph, told=np.stack([worth.mean(axis=2), worth.max(axis=2)], axis=2).astype(np.float32))
 
     def evaluate(self, graph: GraphBatch) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
@@ -116,12 +117,14 @@ class GraphPolicy(Policy):
         single = self._single
         small = single is not None and len(graph) == 1 and 0 < len(graph.nodes) <= MOST_NODES
         logs = single(graph) if single is not None and small else self.evaluate(graph)[0]
-        return pick(logs, None if self.greedy else self._rng)
+        return pick(logs if self.greedy else logs / self.temperature, None if self.greedy else self._rng)
 
-    def sampled(self) -> Self:
-        """The same network with ``greedy = False``."""
+    def sampled(self, temperature: float = 1.0) -> Self:
+        """The same network with ``greedy = False``; above 1 the `temperature` makes its episodes differ more."""
+        if not temperature > 0.0:
+            raise ValueError(f"temperature is {temperature}: give a number above 0, or take the greedy policy")
         twin = copy.copy(self)
-        twin.greedy = False
+        twin.greedy, twin.temperature = False, temperature
         return twin
 
     def save(self, path: str | Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,11 +35,14 @@ class BestOfN(Solver):
         Episodes played together; the limits are checked between batches.
     policy : Policy, optional
         A learnt law of actions (``policy.sampled()``). Its first episode takes the likeliest actions.
+    temperature : float
+        Of the policy's law: above 1 episodes differ more, which pays where only the best counts.
     """
 
     n: int = 1000
     batch: int = 100
     policy: Policy | None = None
+    temperature: float = 1.0
 
     name = "best-of-n"
     kind = "heuristic"
@@ -46,6 +50,8 @@ class BestOfN(Solver):
     def supports(self, problem: Any) -> Support:
         """Any problem whose kernel has a fast playout or that the policy may play."""
         if self.policy is not None:
+            if self.temperature != 1.0 and "temperature" not in signature(self.policy.sampled).parameters:
+                return Support(False, f"the law of {self.policy.name!r} has no temperature: leave temperature= out")
             return PolicySolver(self.policy).supports(problem)
         support = problem.supports(HasKernel)
         if support and not hasattr(type(problem).kernel([problem]), "playout"):
@@ -55,6 +61,7 @@ class BestOfN(Solver):
     def _solve(self, problem: Any, run: Run) -> Outcome:
         scenario = problem.scenario(0) if run.scenario is None else run.scenario
         policy = self.policy
+        heat = {} if self.temperature == 1.0 else {"temperature": self.temperature}
         kernel = type(problem).kernel([problem], **({} if policy is None else policy.kernel_options))
         sign = problem.objective.sign
         best, final, played, spent = problem.objective.worst, None, 0, compile_seconds()
@@ -66,7 +73,7 @@ class BestOfN(Solver):
             if policy is None:
                 reward = playout(kernel, state, seed=seed)
             else:
-                law = policy.sampled() if played else policy
+                law = policy.sampled(**heat) if played else policy
                 law.reset(problem, batch=size, seed=seed)
                 reward = follow(kernel, state, [0] * size, law, discount=problem.objective.discount)
             values = problem.accrued + sign * reward
