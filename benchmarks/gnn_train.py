@@ -63,8 +63,8 @@ def _jsp() -> Mixture:
 
 SMALL: Row = {"width": 24, "layers": 2, "learning_rate": 3e-3, "entropy_weight": 0.02, "updates": 12}
 KINDS: dict[str, tuple[Any, Row]] = {
-    "bws": (_bws, {**SMALL, "completions": 8, "entropy_weight": 0.04}),
-    "jsp": (_jsp, {**SMALL, "completions": 6, "kernel": {"wait": False}}),
+    "bws": (_bws, {**SMALL, "completions": 8, "share": 0.35, "entropy_weight": 0.04}),
+    "jsp": (_jsp, {**SMALL, "completions": 12, "kernel": {"wait": False}}),
 }
 """What each kind of policy is trained on, and the options of `gnn-ppo` that differ from its defaults."""
 

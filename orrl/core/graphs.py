@@ -70,7 +70,7 @@ class GraphBatch:
     mask : (B, A) bool
         Accepted actions.
     told : (B, A, E) float32, optional
-        What else is known of each action, in any unit; NaN where nothing is known.
+        What else is known of each accepted action, in any unit.
     """
 
     nodes: FloatArray
@@ -84,24 +84,20 @@ class GraphBatch:
         return len(self.mask)
 
     def relative(self) -> FloatArray:
-        """What is told of the accepted actions (C, E + 1), less its mean in the row and over its spread there.
+        """What is told of the accepted actions (C, E), less its mean in the row and over its spread there.
 
-        The mean is that of the first column, the spread that of all. The last column is 1 where it is known, else all
-        is 0.
+        The mean is that of the first column, the spread that of all.
         """
         at, action = np.nonzero(self.mask)
         if self.told is None:
             return np.zeros((len(at), 0), np.float32)
         said = self.told[at, action].astype(np.float64)
-        known: npt.NDArray[np.bool_] = np.all(np.isfinite(said), axis=1)
-        said[~known] = 0.0
-        number, columns = np.maximum(1, np.bincount(at, known, minlength=len(self))), said.shape[1]
+        number, columns = np.maximum(1, np.bincount(at, minlength=len(self))), said.shape[1]
         first = (np.bincount(at, said[:, 0], minlength=len(self)) / number)[at]
         middle = (np.bincount(at, said.sum(axis=1), minlength=len(self)) / (number * columns))[at]
-        apart = ((said - middle[:, None]) ** 2).sum(axis=1) * known
+        apart = ((said - middle[:, None]) ** 2).sum(axis=1)
         spread = np.sqrt(np.bincount(at, apart, minlength=len(self)) / (number * columns))[at]
-        found = (said - first[:, None]) * (known / (spread + 1e-9))[:, None]
-        return np.concatenate([found, known[:, None]], axis=1).astype(np.float32)
+        return ((said - first[:, None]) / (spread + 1e-9)[:, None]).astype(np.float32)
 
     @classmethod
     def join(cls, parts: Sequence[Self]) -> Self:

@@ -94,23 +94,14 @@ def _closed(jobs, machines, t, j):  # type: ignore[no-untyped-def]
     return 0
 
 
-@SOURCE.add("i8(ROUTE, FACTS, ROOM, ROOM, i8, i8, i8)")
-def _enter(route, facts, jobs, machines, p, t, j):  # type: ignore[no-untyped-def]
-    """Job j goes to its next machine, with the cycle of jobs that makes room for it; returns who moved, as bits."""
-    first, moved = j, 0
-    while True:
-        k, m, old = jobs[1, BEGUN, j], jobs[1, TARGET, j], jobs[1, HELD, j]
-        displaced = machines[1, HOLDER, m]
-        if old >= 0 and machines[1, HOLDER, old] == j:
-            machines[1, HOLDER, old] = -1
-        machines[1, HOLDER, m] = j
-        machines[1, WAITING, m] &= ~(1 << j)
-        moved |= 1 << j
-        jobs[1, BEGUN, j], jobs[1, READY, j], jobs[1, HELD, j] = k + 1, t + route[p, j, k, DURATION], m
-        jobs[1, TARGET, j] = route[p, j, k + 1, MACHINE] if k + 1 < facts[p, j, OPERATIONS] else -1
-        if displaced < 0 or displaced == first:
-            return moved
-        j = displaced
+@SOURCE.add("void(ROUTE, FACTS, ROOM, ROOM, i8, i8, i8, i8)")
+def _begin(route, facts, jobs, machines, p, t, j, m):  # type: ignore[no-untyped-def]
+    """Job j begins its next operation on machine m, which is its own now."""
+    k = jobs[1, BEGUN, j]
+    machines[1, HOLDER, m] = j
+    machines[1, WAITING, m] &= ~(1 << j)
+    jobs[1, BEGUN, j], jobs[1, READY, j], jobs[1, HELD, j] = k + 1, t + route[p, j, k, DURATION], m
+    jobs[1, TARGET, j] = route[p, j, k + 1, MACHINE] if k + 1 < facts[p, j, OPERATIONS] else -1
 
 
 @SOURCE.add("i8(i8, i8[::1])")
@@ -134,33 +125,31 @@ def _drawn(accepted, seeds):  # type: ignore[no-untyped-def]
 def _run(route, facts, jobs, machines, p, blocking, begin, action, seeds):  # type: ignore[no-untyped-def]
     """End of a random completion from time `begin` on, after `action` (-1: after waiting for the next event).
 
-    ``jobs[0]`` and ``machines[0]`` are where it begins, index 1 is room to work in. Accepted are the jobs that wait for
-    a free machine and those in closed cycles (`loops`). A move closes no cycle: who moved is at work.
+    ``jobs[0]`` and ``machines[0]`` are where it begins, index 1 is room to work in. Accepted are `free`, the jobs that
+    wait for a machine that is free and up, and `loops`, those in closed cycles. A move closes no cycle, since who has
+    moved is at work.
     """
-    t, count = begin, jobs.shape[2]
+    t, count, width = begin, jobs.shape[2], machines.shape[2]
     for c in range(4):
         for j in range(count):
             jobs[1, c, j] = jobs[0, c, j]
-    for c in range(3):
-        for m in range(machines.shape[2]):
-            machines[1, c, m] = machines[0, c, m]
     down = False
-    for m in range(machines.shape[2]):
+    for m in range(width):
+        for c in range(3):
+            machines[1, c, m] = machines[0, c, m]
         down = down or machines[1, UP, m] > t
-    loops, cycles, wait = 0, 0, action < 0
-    fresh = -1 if blocking else 0  # ready jobs, as bits, whose cycles have not been looked for
+    free, loops, cycles, wait, anew = 0, 0, 0, action < 0, True
     while True:
-        if fresh != 0:
+        if anew:  # at the start, and where a machine may have come up
+            anew = False
+            for m in range(width):
+                if machines[1, HOLDER, m] < 0 and machines[1, UP, m] <= t:
+                    free |= machines[1, WAITING, m]
             for j in range(count):
-                if (fresh & ~loops) >> j & 1 and jobs[1, HELD, j] >= 0 and jobs[1, READY, j] <= t:
+                if blocking and not loops >> j & 1 and jobs[1, READY, j] <= t and jobs[1, TARGET, j] >= 0:
                     bits = _closed(jobs, machines, t, j)
                     loops |= bits
                     cycles += bits != 0
-            fresh = 0
-        free = 0
-        for m in range(machines.shape[2]):
-            ok = int(machines[1, HOLDER, m] < 0) & int(machines[1, UP, m] <= t)
-            free |= machines[1, WAITING, m] * ok
         instant = False
         if not wait and (free | loops) != 0:
             if action >= 0:
@@ -168,17 +157,31 @@ def _run(route, facts, jobs, machines, p, blocking, begin, action, seeds):  # ty
             elif cycles + (free != 0) + ((free & (free - 1)) != 0) > 1:
                 j = _drawn(free | loops, seeds)
             else:  # a single choice draws nothing; of a cycle anyone goes first
-                j, rest = 0, (free | loops)
-                while rest & 1 == 0:
-                    rest >>= 1
+                j, bits = 0, free | loops
+                while bits & 1 == 0:
+                    bits >>= 1
                     j += 1
-            moved = _enter(route, facts, jobs, machines, p, t, j)
-            instant = jobs[1, READY, j] <= t
-            if loops & moved != 0:
+            if loops >> j & 1:
+                first = j
+                while True:
+                    m = jobs[1, TARGET, j]
+                    displaced = machines[1, HOLDER, m]
+                    _begin(route, facts, jobs, machines, p, t, j, m)
+                    loops &= ~(1 << j)
+                    instant = instant or jobs[1, READY, j] <= t
+                    j = displaced
+                    if j == first:
+                        break
                 cycles -= 1
-                loops &= ~moved
-                for i in range(count):
-                    instant = instant or (moved >> i & 1 != 0 and jobs[1, READY, i] <= t)
+            else:
+                m, old = jobs[1, TARGET, j], jobs[1, HELD, j]
+                free &= ~machines[1, WAITING, m]
+                _begin(route, facts, jobs, machines, p, t, j, m)
+                if old >= 0 and machines[1, HOLDER, old] == j:
+                    machines[1, HOLDER, old] = -1
+                    if machines[1, UP, old] <= t:
+                        free |= machines[1, WAITING, old]
+                instant = jobs[1, READY, j] <= t
             if not instant:
                 continue
         else:  # the next event: an operation ends, a job is released, a machine comes up
@@ -189,26 +192,32 @@ def _run(route, facts, jobs, machines, p, blocking, begin, action, seeds):  # ty
             if down:
                 for j in range(count):
                     unbegun = unbegun or jobs[1, TARGET, j] >= 0
-                for m in range(machines.shape[2]):
+                for m in range(width):
                     up = machines[1, UP, m]
                     if unbegun and t < up < soon:
                         soon = up
             if soon == NEVER:
                 return t
-            t = soon
+            t, anew = soon, down
         for j in range(count):
-            if jobs[1, READY, j] == t:
-                held, m = jobs[1, HELD, j], jobs[1, TARGET, j]
-                if held >= 0 and not (blocking and m >= 0):
-                    machines[1, HOLDER, held] = -1
-                    jobs[1, HELD, j] = -1
-                if m >= 0:
-                    machines[1, WAITING, m] |= 1 << j
-                    fresh |= 1 << j
-        if not blocking:
-            fresh = 0
-        elif down:
-            fresh = -1
+            if jobs[1, READY, j] != t:
+                continue
+            held, m = jobs[1, HELD, j], jobs[1, TARGET, j]
+            if held >= 0 and not (blocking and m >= 0):
+                machines[1, HOLDER, held] = jobs[1, HELD, j] = -1
+                if machines[1, UP, held] <= t:
+                    free |= machines[1, WAITING, held]
+            if m < 0:
+                continue
+            machines[1, WAITING, m] |= 1 << j
+            if machines[1, UP, m] > t:
+                continue
+            if machines[1, HOLDER, m] < 0:
+                free |= 1 << j
+            elif blocking and not loops >> j & 1:
+                bits = _closed(jobs, machines, t, j)
+                loops |= bits
+                cycles += bits != 0
 
 
 @SOURCE.add("void(ROUTE, CONFIG, ROW, JOB, VISIT, HOLDER, WINDOW, i8, ROW, JOB, VISIT, HOLDER, WINDOW)")

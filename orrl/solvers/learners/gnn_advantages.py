@@ -80,9 +80,9 @@ def _summary(episodes: Episodes) -> Doubles:
         parts[open_, 1] = np.maximum.reduceat(graph.nodes, first, axis=0)
         more = [count[:, None], np.broadcast_to([t, t * t], (rows, 2))]
         if graph.told is not None:
-            known = graph.mask & np.isfinite(graph.told).all(axis=2)
-            said, number = np.where(known[:, :, None], graph.told, 0.0), known.sum(axis=1)[:, None]
-            best = np.where(known[:, :, None], graph.told, -np.inf).max(axis=1)
-            more += [number > 0, said.sum(axis=1) / np.maximum(1, number), np.where(number > 0, best, 0.0)]
+            accepted, number = graph.mask[:, :, None], graph.mask.sum(axis=1)[:, None]
+            mean = np.where(accepted, graph.told, 0.0).sum(axis=1) / np.maximum(1, number)
+            best = np.where(accepted, graph.told, -np.inf).max(axis=1)
+            more += [mean, np.where(number > 0, best, 0.0)]
         found.append(np.concatenate([parts.reshape(rows, -1), *more], axis=1))
     return np.array(found)

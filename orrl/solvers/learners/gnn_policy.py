@@ -60,7 +60,7 @@ class GraphPolicy(Policy):
     ) -> None:
         from .graph_network import GraphNetwork
 
-        self.net = GraphNetwork(features, relations, width, layers, 3 if completions else 0).to(device)
+        self.net = GraphNetwork(features, relations, width, layers, 2 if completions else 0).to(device)
         self.completions, self.device = completions, device
         self.greedy, self.temperature = True, 1.0
         self.card: dict[str, Any] = {}
