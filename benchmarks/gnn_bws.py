@@ -36,6 +36,10 @@ if TYPE_CHECKING:
 __all__ = ["DRAWS", "bws", "drawn", "greedy", "rule_entries", "transfer"]
 
 DRAWS = 128
+HEAT = {"bws": 2.0, "jsp": 1.5}
+"""Temperature of the policy's law where only the best of many schedules counts, chosen on validation shops."""
+LOOKED = 1.0
+"""Temperature of the policy's law as the base of a rollout, chosen in the same way."""
 LIMITS = {"10x5": 60.0, "10x10": 60.0, "15x10": 30.0}  # of a proof, by size
 
 
@@ -66,14 +70,16 @@ def _mean(rows: list[Row], column: str) -> float:
 
 
 def drawn(settings: Settings, panel: Panel, kind: str) -> Entry:
-    """The best of many episodes drawn from the policy's law."""
-    runs = policies(settings, kind)
+    """The best of many episodes drawn from the policy's law, at the temperature that was chosen for it."""
+    runs, heat = policies(settings, kind), HEAT[kind]
     rows = [
         searched(
             run,
             panel,
-            f"{key}, best of {DRAWS}",
-            lambda shop, world, p=policy: orrl.solve(shop, "best-of-n", policy=p, n=DRAWS, scenario=world, threads=1),
+            f"{key}, best of {DRAWS} at temperature {heat:g}",
+            lambda shop, world, p=policy: orrl.solve(
+                shop, "best-of-n", policy=p, n=DRAWS, temperature=heat, scenario=world, threads=1
+            ),
             compiled=True,
         )
         for run, key, policy, _ in runs
@@ -87,8 +93,8 @@ def _improved(settings: Settings, panel: Panel, kind: str) -> Entry:
     runs = policies(settings, kind)
     rows = []
     for run, key, policy, _ in runs:
-        options = {"base": policy.sampled(), "samples": 1, "keep_best": True}
-        rows.append(searched(run, panel, f"rollout of {key}, best kept", _rollout(options)))
+        options = {"base": policy.sampled(LOOKED), "samples": 1, "keep_best": True}
+        rows.append(searched(run, panel, f"rollout of {key} at temperature {LOOKED:g}, best kept", _rollout(options)))
     facts = {"s a shop": _mean(rows, "s")}
     facts["train s"] = float(np.mean([made["training cpu s"] for *_, made in runs]))
     return Entry("policy + rollout", [row["values"] for row in rows], learned=True, facts=facts)

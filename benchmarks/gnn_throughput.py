@@ -31,6 +31,7 @@ __all__ = ["throughput"]
 
 ITERATIONS = 40  # of each run
 WHERE: list[tuple[str, Any, tuple[str, ...]]] = [
+    ("completions", ShopKernel, ("completions",)),
     ("simulator", ShopKernel, ("reset", "step", "mask")),
     ("graphs", ShopKernel, ("graphs",)),
     ("network without gradient", GraphPolicy, ("evaluate",)),
@@ -71,6 +72,7 @@ def throughput(settings: Settings) -> list[Row]:
     for workers in (1, 2):
         settings.row(f"workers {workers}", lambda w=workers: {"what": "training"} | _train(settings, _learner(w)))
     settings.row("messages", lambda: {"what": "a round of messages and back, ms"} | _messages(settings))
+    settings.row("completions", lambda: {"what": "a random completion of a fresh shop, us"} | _completions(settings))
     split = settings.row("where the time goes", lambda: {"values": _where(settings)}, show=False)["values"]
     total = sum(split.values())
     lines = [{"what": name, "cpu s": spent, "% of cpu": 100 * spent / total} for name, spent in split.items()]
@@ -92,6 +94,22 @@ def _messages(settings: Settings) -> Row:
             spent.append(1000 * (time.process_time() - begin))
     mine, theirs = (float(np.median(spent)) for spent in times.values())
     return {"compiled": mine, "index_add": theirs, "index_add / compiled": theirs / mine}
+
+
+def _completions(settings: Settings) -> Row:
+    """Of 64 shops: by the short cut, and by the general simulator, which `rollout` plays its own on."""
+    shops = orrl.JobShop.generator(jobs=10, machines=5, storage="blocking").sample(64)
+    kernel = JobShop.kernel(shops)
+    state = kernel.reset([shop.nominal() for shop in shops])
+    number = 8 * int(kernel.mask(state).sum())
+    times: dict[bool, list[float]] = {True: [], False: []}
+    for i in range(settings.count(40, 4) + 1):
+        for general, spent in times.items():
+            begin = time.process_time()
+            kernel.completions(state, 8, seed=i, general=general)
+            spent.append(1e6 * (time.process_time() - begin) / number)
+    slow, fast = (float(np.median(spent[1:])) for spent in times.values())  # the first call compiles
+    return {"short cut": fast, "simulator": slow, "simulator / short cut": slow / fast}
 
 
 def _where(settings: Settings) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """SARSOP and its relatives: bounds that hold at every moment, checked against an oracle and against simulation."""
 
 import io
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -311,6 +312,19 @@ def test_time_limit_log_and_user_stop():
 
     broken = Sarsop().solve(problem, gap=1e-6, callbacks=[interrupt])
     assert broken.stop == "user" and broken.objective <= broken.bound.value
+
+
+def test_callbacks_are_heard_between_trials(monkeypatch):
+    """Work on all points together may take minutes; here it takes as long as it may."""
+
+    def dawdle(search):
+        end = time.monotonic() + 20.0
+        while time.monotonic() < end and not search.over():
+            time.sleep(0.01)
+
+    monkeypatch.setattr(Search, "sweep", dawdle)
+    result = Sarsop().solve(fishery(20), gap=1e-9, callbacks=[lambda event: event.seconds > 0.5])
+    assert result.stop == "user" and result.times.total < 15.0
 
 
 def test_equal_runs_are_equal():

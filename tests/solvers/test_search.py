@@ -127,6 +127,26 @@ def test_the_best_of_drawn_episodes_is_no_worse_than_the_likeliest(shops: list[o
         assert many.evaluation.feasible and learnt.greedy
 
 
+def test_temperature(shops: list[orrl.JobShop], learnt: Any) -> None:
+    worlds = [shop.scenario(0) for shop in shops]
+
+    def drawn(policy: Any) -> Any:
+        return np.array([episode.value for episode in rollout(shops, policy, worlds, seed=1)])
+
+    np.testing.assert_array_equal(drawn(learnt.sampled(1e-6)), drawn(learnt))
+    assert drawn(learnt).mean() < drawn(learnt.sampled(1e6)).mean()  # nearly uniform
+    found = [
+        [orrl.solve(s, "best-of-n", policy=learnt, n=30, temperature=t).objective for s in shops] for t in (1e-6, 5.0)
+    ]
+    assert found[0] == drawn(learnt).tolist()
+    assert all(b <= a for a, b in zip(*found, strict=True)) and found[1] != found[0]
+    with pytest.raises(ValueError, match="temperature is 0"):
+        learnt.sampled(0.0)
+    rule: Any = shops[0].rules()["mwkr"]
+    with pytest.raises(orrl.core.errors.NotSupportedError, match="no temperature"):
+        orrl.solve(shops[0], "best-of-n", policy=rule, n=3, temperature=2.0)
+
+
 def test_looking_ahead_with_a_policy_is_better_than_the_policy(shops: list[orrl.JobShop], learnt: Any) -> None:
     alone = mean(shops, learnt)
     ahead = mean(shops, "rollout", base=learnt, samples=1)

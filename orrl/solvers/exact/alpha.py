@@ -28,11 +28,19 @@ IntArray = npt.NDArray[np.int64]
 def undominated(vectors: FloatArray, *, margin: float = 0.0) -> IntArray:
     """Numbers of the vectors (N, S) that no other one is at least as good as in every state; of equals the first."""
     order = np.argsort(-vectors.sum(axis=1), kind="stable")  # a vector is dominated only by one with a larger sum
-    keep: list[int] = []
+    typical = vectors.mean(axis=0) if len(vectors) else np.zeros(vectors.shape[1])
+    keep = np.empty(len(vectors), dtype=np.int64)
+    block = np.empty((vectors.shape[1], len(vectors)))  # kept so far, a row for each state
+    count = 0
     for i in order.tolist():
-        if not keep or not (vectors[keep] >= vectors[i] - margin).all(axis=1).any():
-            keep.append(i)
-    return np.sort(np.array(keep, dtype=np.int64))
+        wanted = vectors[i] - margin
+        rivals = np.arange(count)
+        for s in np.argsort(typical - wanted)[:4].tolist():  # few others are as good where it is at its best
+            rivals = rivals[block[s, rivals] >= wanted[s]]
+        if not len(rivals) or not (block[:, rivals] >= wanted[:, None]).all(axis=0).any():
+            keep[count], block[:, count] = i, vectors[i]
+            count += 1
+    return np.sort(keep[:count])
 
 
 class AlphaSet:
