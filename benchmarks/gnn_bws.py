@@ -40,7 +40,7 @@ HEAT = {"bws": 2.0, "jsp": 1.5}
 """Temperature of the policy's law where only the best of many schedules counts, chosen on validation shops."""
 LOOKED = 1.0
 """Temperature of the policy's law as the base of a rollout, chosen in the same way."""
-LIMITS = {"10x5": 60.0, "10x10": 60.0, "15x10": 30.0}  # of a proof, by size
+LIMITS = {"10x5": 60.0, "10x10": 10.0, "15x10": 10.0}  # seconds of a proof, by size
 
 
 def rule_entries(settings: Settings, panel: Panel, reference: Reference, each: bool = False) -> list[Entry]:

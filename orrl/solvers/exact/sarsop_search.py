@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,13 +12,14 @@ from .alpha import AlphaSet
 from .late_bound import LateBound
 from .point_sweep import Mix, sweep
 from .pomdp_bounds import blind_policies, fast_informed_bound, memoryless_policies, qmdp
+from .sarsop_tree import Ahead, Bins, Node, Step, without_tail
 from .sawtooth import Sawtooth
 
 if TYPE_CHECKING:
     from .pomdp_model import PomdpArrays
     from .sarsop import Sarsop
 
-__all__ = ["Node", "Search"]
+__all__ = ["Search"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -33,46 +33,6 @@ EXPLORE = 5
 KEPT_CELLS = 4_000_000
 """Numbers in the successors that are kept (32 MB): points are backed up many times, and small models spend half their
 time on making the same successors again."""
-
-
-@dataclass(slots=True)
-class Node:
-    """A belief of the search tree; its number is that of its point in the upper bound."""
-
-    belief: FloatArray
-    q: FloatArray
-    upper: float
-    bin: int
-    number: int = -1
-    children: dict[tuple[int, int], Node] = field(default_factory=dict)
-    mixes: dict[int, Mix] = field(default_factory=dict)
-    ahead: dict[int, Ahead] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Ahead:
-    """What follows an action at a node: unnormalised beliefs ``block (N, S)`` of the observations ``seen``.
-
-    `rest` (S,) is what the other observations leave, `mass` (N,) the chance of each, `part` the states that can follow
-    where these are few, `gain` the reward.
-    """
-
-    action: int
-    block: FloatArray
-    seen: IntArray
-    rest: FloatArray
-    mass: FloatArray
-    part: IntArray | None
-    gain: float
-
-
-@dataclass(slots=True)
-class Step:
-    """Upper bounds of an action: `high` (N,) of each observation, and of the rest."""
-
-    ahead: Ahead
-    high: FloatArray
-    rest_high: float
 
 
 class Search:
@@ -105,7 +65,7 @@ class Search:
     # ---- the bounds ---------------------------------------------------------------------------------------------
     def _node(self, belief: FloatArray, *, cut: bool = True) -> Node:
         if cut and self.options.tail > 0.0:
-            belief = _cut(belief, self.options.tail)
+            belief = without_tail(belief, self.options.tail)
         q = belief @ self.fib
         upper = min(float(q.max()), self.upper.bound(belief))
         return Node(belief, q, upper, self.bins.of(upper, belief))
@@ -356,46 +316,3 @@ class Search:
             f"[{self.low:.6g}, {self.high:.6g}]  gap {100 * gap:.3f}%  alphas {len(self.lower)}  "
             f"points {self.upper.count}"
         )
-
-
-class Bins:
-    """Guesses a belief's value from beliefs of a like upper bound and entropy (SARSOP's prediction)."""
-
-    SIDE = 10
-
-    def __init__(self, corner: FloatArray, states: int) -> None:
-        self.least, self.most = float(corner.min()), float(corner.max())
-        self.entropy = float(np.log(max(2, states)))
-        self.total = np.zeros(self.SIDE**2)
-        self.count = np.zeros(self.SIDE**2)
-        self.known: dict[int, float] = {}
-
-    def of(self, upper: float, belief: FloatArray) -> int:
-        """Bin of a belief."""
-        p = belief[belief > 0.0]
-        spread = float(-(p * np.log(p)).sum()) / self.entropy
-        height = (upper - self.least) / max(1e-12, self.most - self.least)
-        i, j = (min(self.SIDE - 1, max(0, int(self.SIDE * x))) for x in (height, spread))
-        return i * self.SIDE + j
-
-    def learn(self, place: int, number: int, value: float) -> None:
-        """The value of a point changed."""
-        if number in self.known:
-            self.total[place] -= self.known[number]
-        else:
-            self.count[place] += 1
-        self.known[number] = value
-        self.total[place] += value
-
-    def guess(self, place: int, upper: float) -> float:
-        """Mean of the bin, the upper bound while it is empty."""
-        return float(self.total[place] / self.count[place]) if self.count[place] else upper
-
-
-def _cut(belief: FloatArray, tail: float) -> FloatArray:
-    """The belief without its least likely states of total weight `tail`."""
-    order = np.argsort(belief, kind="stable")
-    cut = order[: int(np.searchsorted(np.cumsum(belief[order]), tail, side="right"))]
-    short = belief.copy()
-    short[cut] = 0.0
-    return np.asarray(short / short.sum(), dtype=np.float64)

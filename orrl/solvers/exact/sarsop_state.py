@@ -11,7 +11,8 @@ from ...core.archive import read_archive, write_archive
 from ...core.errors import FormatError
 
 if TYPE_CHECKING:
-    from .sarsop_search import Node, Search
+    from .sarsop_search import Search
+    from .sarsop_tree import Node
 
 __all__ = ["restore", "save"]
 
@@ -82,13 +83,15 @@ def restore(search: Search, path: str | Path, content_hash: str) -> bool:
     """
     from .late_bound import LateBound
     from .point_sweep import Mix
-    from .sarsop_search import Node
+    from .sarsop_tree import Node
 
     if not Path(path).exists():
         return False
     header, data = read_archive(path, KIND)
     if header["content_hash"] != content_hash:
         raise FormatError(path, "is a search of another problem (content hash differs): give another checkpoint=")
+    if "rates" not in data:
+        raise FormatError(path, "was written by an older version: give another checkpoint= and begin anew")
     for name in COUNTERS:
         setattr(search, name, header[name])
     ends = np.cumsum(data["builds_size"])[:-1]
