@@ -36,10 +36,10 @@ if TYPE_CHECKING:
 __all__ = ["DRAWS", "bws", "drawn", "greedy", "rule_entries", "transfer"]
 
 DRAWS = 128
-HEAT = {"bws": 2.0, "jsp": 1.5}
+HEAT = {"bws": 3.0, "jsp": 2.0}
 """Temperature of the policy's law where only the best of many schedules counts, chosen on validation shops."""
-LOOKED = 1.0
-"""Temperature of the policy's law as the base of a rollout, chosen in the same way."""
+LOOKED = 2.0, 2
+"""Temperature of the policy's law as the base of a rollout, and completions of an action, chosen in the same way."""
 LIMITS = {"10x5": 60.0, "10x10": 10.0, "15x10": 10.0}  # seconds of a proof, by size
 
 
@@ -89,12 +89,13 @@ def drawn(settings: Settings, panel: Panel, kind: str) -> Entry:
 
 
 def _improved(settings: Settings, panel: Panel, kind: str) -> Entry:
-    """Each action is judged by one completion that the policy draws; the best of all completions is kept."""
-    runs = policies(settings, kind)
+    """Actions are judged by completions that the policy draws; the best of all completions is kept."""
+    runs, (heat, samples) = policies(settings, kind), LOOKED
     rows = []
     for run, key, policy, _ in runs:
-        options = {"base": policy.sampled(LOOKED), "samples": 1, "keep_best": True}
-        rows.append(searched(run, panel, f"rollout of {key} at temperature {LOOKED:g}, best kept", _rollout(options)))
+        options = {"base": policy.sampled(heat), "samples": samples, "keep_best": True}
+        name = f"rollout of {samples} by {key} at temperature {heat:g}, best kept"
+        rows.append(searched(run, panel, name, _rollout(options)))
     facts = {"s a shop": _mean(rows, "s")}
     facts["train s"] = float(np.mean([made["training cpu s"] for *_, made in runs]))
     return Entry("policy + rollout", [row["values"] for row in rows], learned=True, facts=facts)
