@@ -92,6 +92,8 @@ class GraphBatch:
         if self.told is None:
             return np.zeros((len(at), 0), np.float32)
         said = self.told[at, action].astype(np.float64)
+        if len(self) == 1 and len(said):  # a decision alone: the same in a fraction of the time
+            return ((said - said[:, 0].mean()) / (said.std() + 1e-9)).astype(np.float32)
         number, columns = np.maximum(1, np.bincount(at, minlength=len(self))), said.shape[1]
         first = (np.bincount(at, said[:, 0], minlength=len(self)) / number)[at]
         middle = (np.bincount(at, said.sum(axis=1), minlength=len(self)) / (number * columns))[at]

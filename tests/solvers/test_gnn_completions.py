@@ -39,6 +39,8 @@ def test_relative_by_hand() -> None:
     graph = GraphBatch(np.zeros((0, 1), np.float32), np.zeros(0, np.int64), (), np.full((2, 3), -1), mask, told)
     # row 0: means 1 and 3, bests 3 and 9: their mean is 4, their spread 3; row 1: 5 and 7, spread 1
     np.testing.assert_allclose(graph.relative(), [[-1 / 3, 1 / 3], [1 / 3, 7 / 3], [0, 2]], atol=1e-5)
+    alone = GraphBatch(graph.nodes, graph.row, (), graph.action_node[:1], mask[:1], told[:1])
+    np.testing.assert_allclose(alone.relative(), graph.relative()[:2], atol=1e-6)
     twice = GraphBatch.join([graph, graph])
     np.testing.assert_allclose(twice.relative(), np.tile(graph.relative(), (2, 1)))
 
