@@ -34,8 +34,9 @@ def undominated(vectors: FloatArray, *, margin: float = 0.0) -> IntArray:
     count = 0
     for i in order.tolist():
         wanted = vectors[i] - margin
-        rivals = np.arange(count)
-        for s in np.argsort(typical - wanted)[:4].tolist():  # few others are as good where it is at its best
+        first, *others = np.argsort(typical - wanted)[:4].tolist()  # few are as good where it is at its best
+        rivals = (block[first, :count] >= wanted[first]).nonzero()[0]
+        for s in others:
             rivals = rivals[block[s, rivals] >= wanted[s]]
         if not len(rivals) or not (block[:, rivals] >= wanted[:, None]).all(axis=0).any():
             keep[count], block[:, count] = i, vectors[i]
