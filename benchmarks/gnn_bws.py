@@ -33,13 +33,13 @@ if TYPE_CHECKING:
 
     from gnn_store import Panel, Reference
 
-__all__ = ["DRAWS", "bws", "drawn", "greedy", "rule_entries", "transfer"]
+__all__ = ["DRAWS", "HEAT", "LOOKED", "bws", "drawn", "greedy", "improved", "rule_entries", "transfer"]
 
 DRAWS = 128
 HEAT = {"bws": 3.0, "jsp": 2.0}
-"""Temperature of the policy's law where only the best of many schedules counts, chosen on validation shops."""
+"""Temperature of the policy's law where only the best of many schedules counts, chosen by part `heat`."""
 LOOKED = 2.0, 2
-"""Temperature of the policy's law as the base of a rollout, and completions of an action, chosen in the same way."""
+"""Temperature of the policy's law as the base of a rollout, and completions of an action, chosen by part `heat`."""
 LIMITS = {"10x5": 60.0, "10x10": 10.0, "15x10": 10.0}  # seconds of a proof, by size
 
 
@@ -69,9 +69,9 @@ def _mean(rows: list[Row], column: str) -> float:
     return float(np.mean([row[column] for row in rows]))
 
 
-def drawn(settings: Settings, panel: Panel, kind: str) -> Entry:
-    """The best of many episodes drawn from the policy's law, at the temperature that was chosen for it."""
-    runs, heat = policies(settings, kind), HEAT[kind]
+def drawn(settings: Settings, panel: Panel, kind: str, heat: float) -> Entry:
+    """The best of many episodes drawn from the policy's law at a temperature."""
+    runs = policies(settings, kind)
     rows = [
         searched(
             run,
@@ -88,9 +88,9 @@ def drawn(settings: Settings, panel: Panel, kind: str) -> Entry:
     return Entry(f"policy, best of {DRAWS}", [row["values"] for row in rows], learned=True, facts=facts)
 
 
-def _improved(settings: Settings, panel: Panel, kind: str) -> Entry:
-    """Actions are judged by completions that the policy draws; the best of all completions is kept."""
-    runs, (heat, samples) = policies(settings, kind), LOOKED
+def improved(settings: Settings, panel: Panel, kind: str, heat: float, samples: int) -> Entry:
+    """Actions are judged by completions that the policy draws at a temperature; the best of all is kept."""
+    runs = policies(settings, kind)
     rows = []
     for run, key, policy, _ in runs:
         options = {"base": policy.sampled(heat), "samples": samples, "keep_best": True}
@@ -145,9 +145,9 @@ def bws(settings: Settings) -> list[Row]:
             lambda shop, world: orrl.solve(shop, "best-of-n", n=DRAWS, scenario=world, threads=1),
         )
         entries.append(Entry(f"random, best of {DRAWS}", chance["values"], facts={"s a shop": chance["s"]}))
-        ours, better = greedy(settings, panel, "bws"), _improved(settings, panel, "bws")
+        ours, better = greedy(settings, panel, "bws"), improved(settings, panel, "bws", *LOOKED)
         entries.append(_greedy_search(settings, panel, float(better.facts["s a shop"])))
-        entries += [ours, drawn(settings, panel, "bws"), better]
+        entries += [ours, drawn(settings, panel, "bws", HEAT["bws"]), better]
         for entry in entries:
             _beside(entry, yardstick)
         words = {"set": panel.name, "reference": reference.words, "device": "cpu"}

@@ -7,8 +7,8 @@ figures. ``--ship`` trains once a kind for 30 minutes, and the parts judge that 
 published figures stand in tables of their own, with their source: none of them was measured here.
 
 Parts: ``train``; ``bws`` (blocking shops with swap, 10x5) and ``transfer`` (10x10 and 15x10); ``isbjssp`` (random
-interruptions) and ``crossover`` (beside rolling CP-SAT); ``jsp`` (plain shops); ``throughput``; ``ablations``;
-``proofs`` (CP-SAT begun from the policy's schedule). A part trains what it lacks.
+interruptions) and ``crossover`` (beside rolling CP-SAT); ``jsp`` (plain shops); ``heat`` (how temperatures were chosen);
+``throughput``; ``ablations``; ``proofs`` (CP-SAT begun from the policy's schedule). A part trains what it lacks.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from tables import Row, show  # first: it sets the threads of what comes below
 # isort: split
 from gnn_ablations import ablations
 from gnn_bws import bws, transfer
+from gnn_heat import heat
 from gnn_jsp import PUBLISHED as JSP
 from gnn_jsp import jsp
 from gnn_proofs import proofs
@@ -45,6 +46,7 @@ PARTS: dict[str, tuple[Callable[[Settings], list[Row]], str, list[Published]]] =
     "isbjssp": (isbjssp, "Interruptions, 10x5: excess over the clairvoyant optimum of the same scenario", []),
     "crossover": (crossover, "Policy beside rolling CP-SAT", []),
     "jsp": (jsp, "Plain job shop: excess over the best known makespan", JSP),
+    "heat": (heat, "Temperature of drawn schedules, validation shops: excess over the optimum", []),
     "throughput": (throughput, "Training on 10x5: episodes per second, and where the time goes", []),
     "ablations": (ablations, "One option at a time, held-out 10x5, greedy", []),
     "proofs": (proofs, "CP-SAT to proof, cold and begun from the policy's schedule", []),

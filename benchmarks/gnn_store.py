@@ -22,6 +22,7 @@ from orrl.solvers.search.mc_rollout import MonteCarloPolicy
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from orrl.core.learner import Split
     from orrl.core.policy import Policy
 
 __all__ = [
@@ -82,12 +83,14 @@ class Panel:
         return Panel(f"first {count} of {self.name}", self.shops[:count], self.worlds[:count])
 
 
-def held_out(jobs: int, machines: int, count: int, p: float = 0.0, storage: str = "blocking") -> Panel:
-    """The first shops of the test split; nothing was trained on them. Equal shops and strikes for every p."""
+def held_out(
+    jobs: int, machines: int, count: int, p: float = 0.0, storage: str = "blocking", split: Split = "test"
+) -> Panel:
+    """The first shops of a split; nothing was trained on them. Equal shops and strikes for every p."""
     source = orrl.JobShop.generator(jobs=jobs, machines=machines, storage=storage, p=p or None)
-    shops = source.sample(count, 0, split="test")
+    shops = source.sample(count, 0 if split == "test" else 77, split=split)  # 0 of "val" judges trainings
     seeds = spawn_seeds(0, count, "gnn-benchmark", "test")
-    name = f"held-out {storage} {jobs}x{machines}, p {p:g}, {count} shops"
+    name = f"{'held-out' if split == 'test' else split} {storage} {jobs}x{machines}, p {p:g}, {count} shops"
     return Panel(name, shops, [shop.scenario(s) for shop, s in zip(shops, seeds, strict=True)])
 
 

@@ -150,14 +150,31 @@ def test_the_short_cut_is_the_simulator(made: tuple[ShopKernel, ShopBatch]) -> N
     np.testing.assert_array_equal(fast, slow)
 
 
+def test_outages_that_overlap() -> None:
+    """Each end is an event; the simulator knows it."""
+    shop = JobShop(
+        machines=[[0, 1], [0, 1]], durations=[[2, 6], [5, 1]], interruptions=Interruptions(law="mtbf", mtbf=50.0)
+    )
+    kernel = ShopKernel([shop], compiled=True)
+    windows = np.array([(0, 3, 12), (0, 4, 6), (1, 500, 501), (1, 600, 601)])
+    state = kernel.reset([Outages(np.zeros((2, 2), np.int64), windows)])
+    for _ in range(6):
+        fast, slow = (kernel.completions(state, 4, seed=1, general=general) for general in (False, True))
+        np.testing.assert_array_equal(fast, slow)
+        if kernel.mask(state).any():
+            kernel.step(state, kernel.mask(state).argmax(axis=1))
+
+
 def test_the_short_cut_is_taken() -> None:
     """Else the test above would compare the simulator with itself."""
     tables = {"machines": [[0, 1], [1, 0]], "durations": [[2, 3], [4, 5]], "storage": "blocking"}
     cases: list[tuple[dict[str, Any], bool]] = [({}, True), ({"storage": "unlimited"}, True)]
+    often = Interruptions(law="mtbf", mtbf=20.0)
+    cases += [({"interruptions": often}, True), ({"interruptions": often, "maintenance": [(1, 20, 40)]}, False)]
     cases += [({"objective": "total_flow"}, False), ({"swap": False}, False), ({"maintenance": [(0, 20, 40)]}, False)]
     for kind, short in cases:
         same = JobShop(**{**tables, **kind})
         kernel = ShopKernel([same], compiled=False)
-        state, room = kernel.reset([same.nominal()]), SOURCE.plain._short
+        state, room = kernel.reset([same.scenario(3)]), SOURCE.plain._short
         t = state.tables
         assert bool(room(kernel.shops.config, t.row, t.job, t.window, 0)) is short

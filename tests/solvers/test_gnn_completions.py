@@ -10,11 +10,13 @@ import torch
 
 import orrl
 from orrl import JobShop
+from orrl.core.archive import read_archive, write_archive
+from orrl.core.errors import FormatError
 from orrl.core.graphs import GraphBatch
 from orrl.core.rollout import rollout
 from orrl.solvers.learners.gnn_advantages import by_decision, by_episode, linear_values
 from orrl.solvers.learners.gnn_episodes import Episodes, play
-from orrl.solvers.learners.gnn_policy import GraphPolicy
+from orrl.solvers.learners.gnn_policy import KIND, GraphPolicy
 from orrl.solvers.learners.graph_dense import DenseForward
 from orrl.solvers.learners.graph_network import tensors
 
@@ -43,6 +45,16 @@ def test_relative_by_hand() -> None:
     np.testing.assert_allclose(alone.relative(), graph.relative()[:2], atol=1e-6)
     twice = GraphBatch.join([graph, graph])
     np.testing.assert_allclose(twice.relative(), np.tile(graph.relative(), (2, 1)))
+
+
+def test_a_file_of_another_network_is_refused(tmp_path: Path) -> None:
+    _, policy = noisy()
+    policy.save(tmp_path / "old.policy")
+    header, arrays = read_archive(tmp_path / "old.policy", KIND)
+    arrays["net.enter.weight"] = arrays["net.enter.weight"][:, 1:]
+    write_archive(tmp_path / "old.policy", header, arrays)
+    with pytest.raises(FormatError, match="train it again"):
+        GraphPolicy.load(tmp_path / "old.policy")
 
 
 def test_the_unit_of_time_does_not_matter() -> None:

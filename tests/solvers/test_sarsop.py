@@ -291,6 +291,9 @@ def test_resumed_search_equals_an_unbroken_one(tmp_path):
     assert straight.stop == resumed.stop == "iterations"
     assert interval(resumed) == interval(straight)
     np.testing.assert_array_equal(resumed.policy.vectors, straight.policy.vectors)
+    for factors in ((0.5,), (0.5, 0.1, 0.02)):  # other factors may go on from it
+        more = Sarsop(max_trials=20, trial_factors=factors, checkpoint=path).solve(problem, gap=1e-9)
+        assert interval(more)[0] >= interval(resumed)[0] and interval(more)[1] <= interval(resumed)[1]
     with pytest.raises(FormatError, match="another problem"):
         Sarsop(checkpoint=path).solve(fishery(20, sigma_m=0.2))
 
@@ -315,15 +318,17 @@ def test_time_limit_log_and_user_stop():
 
 
 def test_callbacks_are_heard_between_trials(monkeypatch):
-    """Work on all points together may take minutes; here it takes as long as it may."""
+    """Whatever asks whether to stop lets them be heard: here work on the points that would take 20 s."""
+    entered = []
 
     def dawdle(search):
+        entered.append(search.trials)
         end = time.monotonic() + 20.0
         while time.monotonic() < end and not search.over():
             time.sleep(0.01)
 
-    monkeypatch.setattr(Search, "sweep", dawdle)
-    result = Sarsop().solve(fishery(20), gap=1e-9, callbacks=[lambda event: event.seconds > 0.5])
+    monkeypatch.setattr(Search, "raise_points", dawdle)
+    result = Sarsop().solve(fishery(20), gap=1e-9, callbacks=[lambda event: bool(entered)])
     assert result.stop == "user" and result.times.total < 15.0
 
 

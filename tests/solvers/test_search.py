@@ -140,8 +140,13 @@ def test_temperature(shops: list[orrl.JobShop], learnt: Any) -> None:
     ]
     assert found[0] == drawn(learnt).tolist()
     assert all(b <= a for a, b in zip(*found, strict=True)) and found[1] != found[0]
-    with pytest.raises(ValueError, match="temperature is 0"):
-        learnt.sampled(0.0)
+    for wrong in (0.0, -1.0, np.inf, np.nan):
+        with pytest.raises(ValueError, match="temperature is"):
+            learnt.sampled(wrong)
+        with pytest.raises(ValueError, match="temperature is"):
+            orrl.solve(shops[0], "best-of-n", policy=learnt, n=1, temperature=wrong)
+    with pytest.raises(orrl.core.errors.NotSupportedError, match="random episodes"):
+        orrl.solve(shops[0], "best-of-n", n=3, temperature=2.0)
     rule: Any = shops[0].rules()["mwkr"]
     with pytest.raises(orrl.core.errors.NotSupportedError, match="no temperature"):
         orrl.solve(shops[0], "best-of-n", policy=rule, n=3, temperature=2.0)

@@ -1,9 +1,10 @@
 """Random non-delay completions of a running shop that nothing new disturbs, for policies that look ahead.
 
-Where only the makespan counts, storage is unlimited or jobs may swap, and no planned window is to come, a completion is
-an event-driven run on a few numbers per job and machine (`_run`): who waits for a machine is a set of bits, and a swap
-cycle can only close when a job becomes ready. It makes the choices of the general simulator (`dispatch._rest`), drawn
-from the same stream, so both give the same rewards; the general one does all other shops.
+Where only the makespan counts, storage is unlimited or jobs may swap, no planned window is to come and no outages of
+one machine overlap, a completion is an event-driven run on a few numbers per job and machine (`_run`): who waits for a
+machine is a set of bits, and a swap cycle can only close when a job becomes ready. It makes the choices of the general
+simulator (`dispatch._rest`), drawn from the same stream, so both give the same rewards; the general one does all other
+shops.
 """
 
 from __future__ import annotations
@@ -53,10 +54,14 @@ def _short(config, row, job, window, b):  # type: ignore[no-untyped-def]
         return False
     if config[p, BLOCKING] and not config[p, SWAP]:  # it may end in a deadlock
         return False
+    t = row[b, TIME]
     for m in range(window.shape[1]):
+        open_ = 0
         for w in range(window.shape[2]):
-            if window[b, m, w, 2] != 0 and window[b, m, w, 1] > row[b, TIME]:
-                return False
+            begin, end = window[b, m, w, 0], window[b, m, w, 1]
+            open_ += begin <= t < end
+            if open_ > 1 or (window[b, m, w, 2] != 0 and end > t and begin < NEVER):
+                return False  # outages of one machine that overlap, each of whose ends is an event; a planned window
     return True
 
 

@@ -45,8 +45,9 @@ class Sarsop(Solver):
     precision : float
         Relative gap at which to stop where the call names none (``gap=``).
     trial_factors : tuple of float
-        A trial aims at this share of the gap at the root, one after the other in turn. Small shares go deep, which pays
-        where the reward is far away (Tag); large ones go wide.
+        A trial aims at one of these shares of the gap at the root: that which has closed most gap for its work, each
+        fifth trial the next in turn. Small shares go deep, which pays where the reward is far away (Tag); large ones go
+        wide.
     tail : float
         Belief points leave out their least likely states of this total weight; the bounds stay valid (a point with few
         states bounds more beliefs), they only cannot get much closer than this share of the value.

@@ -79,8 +79,9 @@ class Search:
             part = support if 3 * len(support) < len(law) else None
             gain = float(node.belief @ self.model.reward[:, action])
             kept = Ahead(action, block, seen, rest, block.sum(axis=1), part, gain)
-            if self.cells + block.size <= KEPT_CELLS:
-                self.cells += block.size
+            size = block.size + rest.size + 2 * len(seen) + len(support)
+            if self.cells + size <= KEPT_CELLS:
+                self.cells += size
                 node.ahead[action] = kept
         return kept
 

@@ -117,7 +117,8 @@ def restore(search: Search, path: str | Path, content_hash: str) -> bool:
     if header["root_number"] >= 0:
         search.root = nodes[header["root_number"]]
     search.root.q, search.root.upper = data["root_q"], header["root_upper"]
-    search.rates = data["rates"]
+    if len(data["rates"]) == len(search.rates):  # else other factors: they are tried anew
+        search.rates = data["rates"]
     search.bins.total, search.bins.count = data["bin_total"], data["bin_count"]
     search.bins.known = dict(zip(data["known"].tolist(), data["known_value"].tolist(), strict=True))
     return True

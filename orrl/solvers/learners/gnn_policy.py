@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from ...core.errors import DataError
+from ...core.errors import DataError, FormatError
 from ...core.fingerprints import Fingerprints
 from ...core.playout import completions
 from ...core.policy import Policy
@@ -117,11 +117,13 @@ class GraphPolicy(Policy):
         single = self._single
         small = single is not None and len(graph) == 1 and 0 < len(graph.nodes) <= MOST_NODES
         logs = single(graph) if single is not None and small else self.evaluate(graph)[0]
-        return pick(logs if self.greedy else logs / self.temperature, None if self.greedy else self._rng)
+        if self.greedy:
+            return pick(logs, None)
+        return pick(np.where(graph.mask, logs / np.float32(self.temperature), -np.inf), self._rng)
 
     def sampled(self, temperature: float = 1.0) -> Self:
         """The same network with ``greedy = False``; above 1 the `temperature` makes its episodes differ more."""
-        if not temperature > 0.0:
+        if not 0.0 < temperature < np.inf:
             raise ValueError(f"temperature is {temperature}: give a number above 0, or take the greedy policy")
         twin = copy.copy(self)
         twin.greedy, twin.temperature = False, temperature
@@ -146,7 +148,10 @@ class GraphPolicy(Policy):
 
         header, arrays = read_archive(path, KIND)
         policy = cls(*header["shape"])
-        policy.net.load_state_dict({k[4:]: torch.as_tensor(v) for k, v in arrays.items() if k.startswith("net.")})
+        try:
+            policy.net.load_state_dict({k[4:]: torch.as_tensor(v) for k, v in arrays.items() if k.startswith("net.")})
+        except RuntimeError as error:
+            raise FormatError(path, f"holds another network than this version's ({error}): train it again") from error
         policy.seen = Fingerprints.from_array(arrays["seen"])
         policy.name, policy.card = header["name"], header["card"]
         policy.train_seconds, policy.kernel_options = header["train_seconds"], header["kernel"]

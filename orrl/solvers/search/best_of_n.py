@@ -47,8 +47,14 @@ class BestOfN(Solver):
     name = "best-of-n"
     kind = "heuristic"
 
+    def __post_init__(self) -> None:
+        if not 0.0 < self.temperature < np.inf:
+            raise ValueError(f"temperature is {self.temperature}: give a number above 0")
+
     def supports(self, problem: Any) -> Support:
         """Any problem whose kernel has a fast playout or that the policy may play."""
+        if self.policy is None and self.temperature != 1.0:
+            return Support(False, "random episodes have no temperature: give policy=, or leave temperature= out")
         if self.policy is not None:
             if self.temperature != 1.0 and "temperature" not in signature(self.policy.sampled).parameters:
                 return Support(False, f"the law of {self.policy.name!r} has no temperature: leave temperature= out")
