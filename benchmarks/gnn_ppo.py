@@ -7,8 +7,8 @@ figures. ``--ship`` trains once a kind for 30 minutes, and the parts judge that 
 published figures stand in tables of their own, with their source: none of them was measured here.
 
 Parts: ``train``; ``bws`` (blocking shops with swap, 10x5) and ``transfer`` (10x10 and 15x10); ``isbjssp`` (random
-interruptions) and ``crossover`` (beside rolling CP-SAT); ``jsp`` (plain shops); ``heat`` (how temperatures were chosen);
-``throughput``; ``ablations``; ``proofs`` (CP-SAT begun from the policy's schedule). A part trains what it lacks.
+interruptions) and ``crossover`` (beside rolling CP-SAT); ``jsp`` (plain shops); ``heat`` (how temperatures were
+chosen); ``throughput``; ``ablations``; ``proofs`` (CP-SAT begun from the policy's schedule). A part trains what it lacks.
 """
 
 from __future__ import annotations
