@@ -8,7 +8,9 @@ published figures stand in tables of their own, with their source: none of them 
 
 Parts: ``train``; ``bws`` (blocking shops with swap, 10x5) and ``transfer`` (10x10 and 15x10); ``isbjssp`` (random
 interruptions) and ``crossover`` (beside rolling CP-SAT); ``jsp`` (plain shops); ``heat`` (how temperatures were
-chosen); ``throughput``; ``ablations``; ``proofs`` (CP-SAT begun from the policy's schedule). A part trains what it lacks.
+chosen); ``throughput``; ``ablations``; ``proofs`` (CP-SAT begun from the policy's schedule).
+
+A part trains what it lacks.
 """
 
 from __future__ import annotations
