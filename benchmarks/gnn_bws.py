@@ -38,7 +38,7 @@ __all__ = ["DRAWS", "HEAT", "LOOKED", "bws", "drawn", "greedy", "improved", "rul
 DRAWS = 128
 HEAT = {"bws": 3.0, "jsp": 2.0}
 """Temperature of the policy's law where only the best of many schedules counts, chosen by part `heat`."""
-LOOKED = 2.0, 2
+LOOKED = 3.0, 2
 """Temperature of the policy's law as the base of a rollout, and completions of an action, chosen by part `heat`."""
 LIMITS = {"10x5": 60.0, "10x10": 10.0, "15x10": 10.0}  # seconds of a proof, by size
 
