@@ -177,6 +177,8 @@ def test_the_short_cut_is_taken() -> None:
     for kind, short in cases:
         same = JobShop(**{**tables, **kind})
         kernel = ShopKernel([same], compiled=False)
-        state, room = kernel.reset([same.scenario(3)]), SOURCE.plain._short
+        world = Outages(np.zeros((2, 2), np.int64), np.array([(0, 500, 501)]))  # machine 1 has none: its row is padded
+        state = kernel.reset([world if "interruptions" in kind else same.nominal()])
+        room = SOURCE.plain._short
         t = state.tables
         assert bool(room(kernel.shops.config, t.row, t.job, t.window, 0)) is short
