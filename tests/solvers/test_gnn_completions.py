@@ -17,8 +17,8 @@ from orrl.core.rollout import rollout
 from orrl.solvers.learners.gnn_advantages import by_decision, by_episode, linear_values
 from orrl.solvers.learners.gnn_episodes import Episodes, play
 from orrl.solvers.learners.gnn_policy import KIND, GraphPolicy
-from orrl.solvers.learners.graph_dense import DenseForward
 from orrl.solvers.learners.graph_network import tensors
+from orrl.solvers.learners.graph_single import SingleForward
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,7 +68,7 @@ def test_the_unit_of_time_does_not_matter() -> None:
     np.testing.assert_allclose(laws[1], laws[0], atol=1e-4)
 
 
-def test_what_is_told_matters_and_dense_agrees() -> None:
+def test_what_is_told_matters_and_one_graph_alone_agrees() -> None:
     kernel, policy = noisy()
     state = kernel.reset([p.nominal() for p in kernel.problems])
     graph = policy.see(kernel, state, range(6), 0)
@@ -83,7 +83,7 @@ def test_what_is_told_matters_and_dense_agrees() -> None:
         single = policy.see(own, own.reset([problem.nominal()]), [0], 0)
         with torch.no_grad():
             law = torch.log_softmax(policy.net(tensors(single))[0], 1).numpy()
-        np.testing.assert_allclose(DenseForward(policy.net)(single)[single.mask], law[single.mask], atol=1e-4)
+        np.testing.assert_allclose(SingleForward(policy.net)(single)[single.mask], law[single.mask], atol=1e-4)
 
 
 def test_an_episode_is_the_same_in_any_company(tmp_path: Path) -> None:
@@ -97,6 +97,25 @@ def test_an_episode_is_the_same_in_any_company(tmp_path: Path) -> None:
         alone = rollout(problem, again, [world], seed=4)[0]
         assert alone.actions.tolist() == episode.actions.tolist()
         assert problem.n_jobs not in episode.actions  # it never waits
+
+
+def test_another_number_of_completions(tmp_path: Path) -> None:
+    kernel, policy = noisy()
+    many, before = policy.with_completions(400), policy.completions
+    assert (many.completions, policy.completions) == (400, before) and many.net is policy.net
+    many.save(tmp_path / "p.orrl")
+    assert orrl.load_policy(tmp_path / "p.orrl").completions == 400
+    state, apart = kernel.reset([p.nominal() for p in kernel.problems]), []
+    for own in (policy, many):  # what more completions say varies less from draw to draw
+        told = [graph.told for seed in range(8) if (graph := own.see(kernel, state, range(6), seed)).told is not None]
+        mean = np.stack(told)[..., 0]
+        apart.append(float(mean[:, np.isfinite(mean[0])].std(axis=0).mean()))
+    assert 0.0 < apart[1] < 0.5 * apart[0]
+    for wrong in (0, -1):
+        with pytest.raises(ValueError, match="completions is"):
+            policy.with_completions(wrong)
+    with pytest.raises(ValueError, match="told of none"):
+        GraphPolicy.fresh(kernel, 8, 1).with_completions(4)
 
 
 def test_training_is_told_too() -> None:

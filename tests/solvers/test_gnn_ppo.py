@@ -28,8 +28,8 @@ from orrl.solvers.learners.gnn_losses import imitation, regret
 from orrl.solvers.learners.gnn_policy import GraphPolicy, pick
 from orrl.solvers.learners.gnn_ppo import GnnPPO
 from orrl.solvers.learners.gnn_training import Training, fresh_policy
-from orrl.solvers.learners.graph_dense import DenseForward
 from orrl.solvers.learners.graph_network import GraphNetwork, tensors
+from orrl.solvers.learners.graph_single import SingleForward
 from orrl.solvers.learners.ppo_core import Clip
 from orrl.solvers.learners.team import Team, TeamError
 
@@ -122,9 +122,9 @@ def test_one_small_graph_is_scored_alike_without_torch() -> None:
         state = kernel.reset([problem.scenario(0)])
         while (mask := kernel.mask(state)).any():
             graph = kernel.graphs(state)
-            dense, law = DenseForward(net)(graph), torch.log_softmax(torch.as_tensor(scores(net, graph)), 1).numpy()
-            np.testing.assert_allclose(dense[mask], law[mask], atol=1e-4)
-            assert (dense[~mask] == -np.inf).all()
+            alone, law = SingleForward(net)(graph), torch.log_softmax(torch.as_tensor(scores(net, graph)), 1).numpy()
+            np.testing.assert_allclose(alone[mask], law[mask], atol=1e-4)
+            assert (alone[~mask] == -np.inf).all()
             kernel.step(state, np.array([rng.choice(np.flatnonzero(mask[0]))]))
 
 

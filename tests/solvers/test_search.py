@@ -12,6 +12,7 @@ import pytest
 import orrl
 from orrl.core import Trajectory, rollout
 from orrl.core.playout import playout
+from orrl.core.policy import View
 from orrl.problems.jobshop.kernel import ShopKernel
 from orrl.solvers.search.mc_rollout import MonteCarloPolicy
 
@@ -107,6 +108,73 @@ def test_rollout_of_the_policy_object_in_a_batch(shops: list[orrl.JobShop]) -> N
     assert [e.value for e in episodes] == [
         s.evaluate(s.solution(e)).objective for s, e in zip(shops, episodes, strict=False)
     ]
+
+
+def test_rollout_takes_the_kernels_own_completions(shops: list[orrl.JobShop], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under no or ignored randomness, and they are those of the general simulator."""
+    real, asked = ShopKernel.completions, []
+
+    def general(self: ShopKernel, *args: Any, **options: Any) -> Any:
+        asked.append(options["mask"])
+        return real(self, *args, **options, general=True)
+
+    cut = [shop.replace(interruptions=orrl.Interruptions(p=0.3)) for shop in shops[:3]]
+    cases: list[tuple[list[orrl.JobShop], dict[str, Any]]] = [
+        (shops[:3], {}),
+        (shops[:3], {"idle": True, "criterion": "best"}),
+        (shops[:3], {"chunk": 1}),  # one sample of all rows at a time
+        (cut, {"certain": True}),
+    ]
+    for some, options in cases:
+        worlds, policy = [shop.scenario(4) for shop in some], MonteCarloPolicy(9, **options)
+        played = [episode.actions.tolist() for episode in rollout(some, policy, worlds, seed=3)]
+        with monkeypatch.context() as patched:
+            patched.setattr(ShopKernel, "completions", general)
+            assert [e.actions.tolist() for e in rollout(some, policy, worlds, seed=3)] == played
+        assert asked and any(mask[:, -1].any() for mask in asked) == policy.idle
+        assert all((mask.sum(axis=1) != 1).all() for mask in asked)  # no work where there is no choice
+        asked.clear()
+    monkeypatch.setattr(ShopKernel, "completions", general)
+    rollout(cut, MonteCarloPolicy(2), [shop.scenario(4) for shop in cut])
+    assert not asked  # fresh scenarios
+
+
+def test_rollout_judges_by_the_mean_of_completions(shops: list[orrl.JobShop]) -> None:
+    shop, policy = shops[0], MonteCarloPolicy(7, chunk=10)  # in several calls
+    kernel = ShopKernel([shop])
+    state = kernel.reset([shop.scenario(0)])
+    policy.reset(shop, seed=2)
+    view = View(kernel, state, [0])
+    chosen = policy.act(None, {"action_mask": kernel.mask(state), "view": view, "done": np.zeros(1, np.bool_)})
+    policy.reset(shop, seed=2)
+    legal = kernel.mask(state)[0].copy()
+    legal[kernel.idle_action] = False
+    count = max(1, 40 // int(legal.sum()))
+    sizes = [min(count, 7 - i) for i in range(0, 7, count)]
+    assert len(sizes) > 1
+    worth = [kernel.completions(state, n, seed=int(policy._rng.integers(2**31)))[0] for n in sizes]
+    mean = np.where(legal, np.concatenate(worth, axis=1).mean(axis=1), -np.inf)
+    assert chosen.tolist() == [int(mean.argmax())]
+
+
+def test_certain_completions_of_any_kernel_meet_the_nominal_scenario(monkeypatch: pytest.MonkeyPatch) -> None:
+    stock = orrl.load("fishery/paper-a", sigma_g=0.15, sigma_m=0.0)
+    real, asked = type(stock).nominal, []
+
+    def nominal(self: Any) -> Any:
+        asked.append(self)
+        return real(self)
+
+    monkeypatch.setattr(type(stock), "nominal", nominal)
+    assert stock.is_stochastic and not hasattr(type(stock).kernel([stock]), "completions")
+    for certain in (False, True):
+        state = (kernel := type(stock).kernel([stock])).reset([stock.scenario(1)])
+        policy = MonteCarloPolicy(3, certain=certain)
+        policy.reset(stock)
+        mask = kernel.mask(state)
+        view = View(kernel, state, [0])
+        assert mask[0, policy.act(None, {"action_mask": mask, "view": view, "done": np.zeros(1, np.bool_)})[0]]
+        assert bool(asked) == certain
 
 
 # ---- a learnt policy inside ----------------------------------------------------------------------------------------

@@ -268,12 +268,19 @@ class ShopKernel:
         return rewards / self.reward_scale
 
     def completions(
-        self, state: ShopBatch, samples: int, *, seed: int, general: bool = False
+        self,
+        state: ShopBatch,
+        samples: int,
+        *,
+        seed: int,
+        mask: npt.NDArray[np.bool_] | None = None,
+        general: bool = False,
     ) -> npt.NDArray[np.float64]:
         """Rewards (B, J + 1, S) of each accepted action and of S random completions after it; NaN for the others.
 
         They meet no interruption that has not begun: operations take their planned time. The s-th completions of all
-        rows and actions draw from the same stream. `general` does without the short cut of `completion`.
+        rows and actions draw from the same stream. `mask` (B, J + 1) leaves out some of the accepted actions, `general`
+        the short cut of `completion`.
         """
         rewards = np.full((*state.tables.mask.shape, samples), np.nan)
         seeds = np.random.default_rng(seed).integers(1, NEVER, samples)  # a stream of its own would cost more
@@ -281,7 +288,8 @@ class ShopKernel:
         room = np.empty((2, 4, self.n_jobs), np.int64), np.empty((2, 3, self.n_machines), np.int64)
         code = self._code(rewards.size * self.n_jobs)
         told = (general, seeds, np.empty(1, np.int64), rewards)
-        code.complete(*self.shops, *state.tables, *one, *room, *told)
+        tables = state.tables if mask is None else state.tables._replace(mask=mask & state.tables.mask)
+        code.complete(*self.shops, *tables, *one, *room, *told)
         return rewards / self.reward_scale
 
     # ---- filling the tables --------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from ...core.fingerprints import Fingerprints
 from ...core.playout import completions
 from ...core.policy import Policy
 from ...core.seeds import stream
-from .graph_dense import MOST_NODES
+from .graph_single import MOST_NODES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -99,10 +99,10 @@ class GraphPolicy(Policy):
 
     def reset(self, problem: Any, *, batch: int = 1, seed: int = 0) -> None:
         """Start the streams of sampled actions and of completions; an episode meets the same in any batch."""
-        from .graph_dense import DenseForward
+        from .graph_single import SingleForward
 
         self._rng, self._ahead = stream(seed, "gnn-policy"), stream(seed, "gnn-policy", "completions")
-        self._single = DenseForward(self.net) if batch == 1 and self.device == "cpu" else None
+        self._single = SingleForward(self.net) if batch == 1 and self.device == "cpu" else None
 
     def act(self, obs: Any, info: Mapping[str, Any]) -> Actions:
         """The best scored action, or a drawn one with ``greedy = False``."""
@@ -127,6 +127,17 @@ class GraphPolicy(Policy):
             raise ValueError(f"temperature is {temperature}: give a number above 0, or take the greedy policy")
         twin = copy.copy(self)
         twin.greedy, twin.temperature = False, temperature
+        return twin
+
+    def with_completions(self, completions: int) -> Self:
+        """The same network, told of another number of random completions of each action: more of them cost time."""
+        if not self.completions or completions < 1:
+            raise ValueError(
+                f"completions is {completions}, and {self.completions} when it was trained: a network that was told of "
+                "some needs at least 1, and one that was told of none can be told of none"
+            )
+        twin = copy.copy(self)
+        twin.completions = completions
         return twin
 
     def save(self, path: str | Path) -> None:

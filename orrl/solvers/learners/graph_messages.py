@@ -32,6 +32,27 @@ WIRING = {
 SOURCE = Source(tables=WIRING, all_tables="ALL")
 
 
+@SOURCE.add("void(ALL, i8[::1])", entry=True)
+def count_shares(source, target, span, labels, places, counts, share, number):  # type: ignore[no-untyped-def]
+    """Write `share`, one over the number of nodes that each node hears; `number` (G,) is scratch."""
+    size = share.shape[1]
+    share[:] = 0.0
+    for e in range(len(span)):
+        for i in range(span[e, 0], span[e, 1]):
+            share[span[e, 2], target[i]] += 1.0
+    for g in range(len(places)):
+        r = places[g]
+        number[: counts[g]] = 0
+        for n in range(size):
+            number[labels[g, n]] += 1
+        own = r < len(share) - 1  # the last relation is the whole graph, the node included
+        for n in range(size):
+            share[r, n] = number[labels[g, n]] - own
+    for r in range(len(share)):
+        for n in range(size):
+            share[r, n] = 1.0 / max(share[r, n], 1.0)
+
+
 @SOURCE.add("void(f4[:,::1], ALL, f4[:,::1], f4[:,:,::1])", entry=True)
 def spread(said, source, target, span, labels, places, counts, share, total, heard):  # type: ignore[no-untyped-def]
     """Means (N, R, M) of what every node hears of `said` (N, M) in each relation; `total` (G, M) is scratch."""
@@ -51,7 +72,7 @@ def spread(said, source, target, span, labels, places, counts, share, total, hea
             k = labels[g, n]
             for c in range(width):
                 total[k, c] += said[n, c]
-        own = np.float32(r < len(share) - 1)  # the last relation is the whole graph, the node included
+        own = np.float32(r < len(share) - 1)
         for n in range(size):
             k, weight = labels[g, n], share[r, n]
             for c in range(width):
@@ -98,34 +119,30 @@ class Wiring(NamedTuple):
 
 def wiring(batch: GraphBatch) -> Wiring:
     """Of the relations of a batch, in their order."""
-    size, count = len(batch.nodes), len(batch.relations)
-    share = np.empty((count + 1, size), np.float32)
-    edges, spans, labels, places, counts = [], [], [], [], []
-    at = 0
+    edges, spans, places, at = [], [], [], 0
     for r, relation in enumerate(batch.relations):
         if isinstance(relation, Groups):
-            heard = np.bincount(relation.label, minlength=relation.count)[relation.label] - 1
-            labels.append(relation.label)
             places.append(r)
-            counts.append(relation.count)
         else:
-            heard = np.bincount(relation.target, minlength=size)
             edges.append(relation)
-            spans.append((at, at + len(relation.target), r))
-            at += len(relation.target)
-        share[r] = 1.0 / np.maximum(1, heard)
-    share[count] = (1.0 / np.maximum(1, np.bincount(batch.row, minlength=len(batch))))[batch.row]
-    source = np.concatenate([e.source for e in edges]) if edges else np.zeros(0, np.int64)
-    target = np.concatenate([e.target for e in edges]) if edges else np.zeros(0, np.int64)
-    return Wiring(
-        source,
-        target,
+            spans.append((at, at := at + len(relation.target), r))
+    labels = np.empty((len(places) + 1, len(batch.nodes)), np.int64)
+    counts = np.empty(len(labels), np.int64)
+    for g, r in enumerate(places):
+        labels[g], counts[g] = batch.relations[r]
+    labels[-1], counts[-1] = batch.row, len(batch)
+    count = len(batch.relations)
+    wires = Wiring(
+        np.concatenate([e.source for e in edges]) if edges else np.zeros(0, np.int64),
+        np.concatenate([e.target for e in edges]) if edges else np.zeros(0, np.int64),
         np.array(spans, np.int64).reshape(-1, 3),
-        np.stack([*labels, batch.row]),
+        labels,
         np.array([*places, count], np.int64),
-        np.array([*counts, len(batch)], np.int64),
-        share,
+        counts,
+        np.empty((count + 1, len(batch.nodes)), np.float32),
     )
+    SOURCE.compiled().count_shares(*wires, np.empty(int(counts.max()), np.int64))
+    return wires
 
 
 class _Hear(torch.autograd.Function):
