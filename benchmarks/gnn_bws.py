@@ -33,13 +33,15 @@ if TYPE_CHECKING:
 
     from gnn_store import Panel, Reference
 
-__all__ = ["DRAWS", "HEAT", "LOOKED", "bws", "drawn", "greedy", "improved", "rule_entries", "transfer"]
+__all__ = ["DRAWS", "HEAT", "LOOKED", "MANY", "bws", "drawn", "greedy", "improved", "rule_entries", "transfer"]
 
 DRAWS = 128
 HEAT = {"bws": 3.0, "jsp": 2.0}
 """Temperature of the policy's law where only the best of many schedules counts, chosen by part `heat`."""
 LOOKED = 3.0, 2
 """Temperature of the policy's law as the base of a rollout, and completions of an action, chosen by part `heat`."""
+MANY = 64
+"""Completions of an action that the policy is told of in a row of its own: it was trained with fewer."""
 LIMITS = {"10x5": 60.0, "10x10": 10.0, "15x10": 10.0}  # seconds of a proof, by size
 
 
@@ -55,14 +57,20 @@ def rule_entries(settings: Settings, panel: Panel, reference: Reference, each: b
     return found
 
 
-def greedy(settings: Settings, panel: Panel, kind: str) -> Entry:
-    """The likeliest action of each decision, every training, with the time of a decision alone and in batches."""
+def greedy(settings: Settings, panel: Panel, kind: str, told: int = 0) -> Entry:
+    """The likeliest action of each decision, every training, with the time of a decision alone and in batches.
+
+    The policy is `told` of another number of completions than in training, if that is given.
+    """
     runs = policies(settings, kind)
+    if told:
+        runs = [(run, f"{key}, told of {told}", policy.with_completions(told), row) for run, key, policy, row in runs]
     batched = [played(run, panel, key, policy) for run, key, policy, _ in runs]
     single = [alone(run, panel.head(ALONE), key, policy) for run, key, policy, _ in runs]
     facts = {"ms at 1": _mean(single, "ms"), "ms in 64s": _mean(batched, "ms"), "s a shop": _mean(single, "s")}
     facts["train s"] = float(np.mean([made["training cpu s"] for *_, made in runs]))
-    return Entry("policy, greedy", [row["values"] for row in batched], learned=True, facts=facts)
+    name = f"policy, told of {told}" if told else "policy, greedy"
+    return Entry(name, [row["values"] for row in batched], learned=True, facts=facts)
 
 
 def _mean(rows: list[Row], column: str) -> float:
@@ -145,13 +153,14 @@ def bws(settings: Settings) -> list[Row]:
             lambda shop, world: orrl.solve(shop, "best-of-n", n=DRAWS, scenario=world, threads=1),
         )
         entries.append(Entry(f"random, best of {DRAWS}", chance["values"], facts={"s a shop": chance["s"]}))
-        ours, better = greedy(settings, panel, "bws"), improved(settings, panel, "bws", *LOOKED)
+        ours, told = greedy(settings, panel, "bws"), greedy(settings, panel, "bws", MANY)
+        better = improved(settings, panel, "bws", *LOOKED)
         entries.append(_greedy_search(settings, panel, float(better.facts["s a shop"])))
-        entries += [ours, drawn(settings, panel, "bws", HEAT["bws"]), better]
+        entries += [ours, told, drawn(settings, panel, "bws", HEAT["bws"]), better]
         for entry in entries:
             _beside(entry, yardstick)
         words = {"set": panel.name, "reference": reference.words, "device": "cpu"}
-        rows += [words | row for row in standings(entries, reference.values, ours)]
+        rows += [words | row for row in standings(entries, reference.values, ours, told)]
     return rows
 
 
@@ -174,10 +183,11 @@ def transfer(settings: Settings) -> list[Row]:
         panel = held_out(jobs, machines, settings.number())
         reference = references(settings, panel, LIMITS[f"{jobs}x{machines}"])
         entries = rule_entries(settings, panel, reference)
-        kept = looked_ahead(settings, panel, 10)
-        facts = {"ms at 1": kept["ms"], "s a shop": kept["s"]}
-        entries.append(Entry("rollout, mean of 10", kept["values"], facts=facts))
-        ours = greedy(settings, panel, "bws")
+        for samples in (10, 100):
+            kept = looked_ahead(settings, panel, samples)
+            facts = {"ms at 1": kept["ms"], "s a shop": kept["s"]}
+            entries.append(Entry(f"rollout, mean of {samples}", kept["values"], facts=facts))
+        ours, told = greedy(settings, panel, "bws"), greedy(settings, panel, "bws", MANY)
         words = {"set": panel.name, "reference": reference.words, "device": "cpu"}
-        rows += [words | row for row in standings([*entries, ours], reference.values, ours)]
+        rows += [words | row for row in standings([*entries, ours, told], reference.values, ours, told)]
     return rows

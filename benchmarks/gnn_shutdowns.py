@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from gnn_bws import greedy, rule_entries
+from gnn_bws import MANY, greedy, rule_entries
 from gnn_store import ALONE, Entry, Row, Settings, held_out, looked_ahead, references, span, standings
 from gnn_train import label
 
@@ -28,6 +28,12 @@ RATES = (0.05, 0.2)  # of those, beside rolling CP-SAT
 SIZES = ((10, 5), (10, 10), (15, 10), (20, 10))
 PATIENCE = (0.1, 1.0, 10.0)  # wall seconds of a plan
 EPISODES = 10
+LOOKS: dict[str, dict[str, bool]] = {
+    "": {},
+    ", certain": {"certain": True},
+    ", certain, may wait": {"certain": True, "idle": True},
+}
+"""Ways of Monte-Carlo rollout: under fresh scenarios, or as if no further outage came."""
 
 
 def isbjssp(settings: Settings) -> list[Row]:
@@ -38,39 +44,50 @@ def isbjssp(settings: Settings) -> list[Row]:
         reference = references(settings, panel)
         ours = greedy(settings, panel, "bws")
         entries = rule_entries(settings, panel, reference, each=True)
-        samples = _equal_time(settings, panel, goal := float(ours.facts["ms at 1"]))
-        while looked_ahead(settings, panel, samples)["ms"] < goal:  # never less than the policy's
-            samples += 1
-        for number in dict.fromkeys((samples, 10, 100)):
-            kept = looked_ahead(settings, panel, number)
-            note = {"note": "no less time than the policy"} if number == samples else {}
-            facts = {"ms at 1": kept["ms"], "s a shop": kept["s"], **note}
-            entries.append(Entry(f"rollout, mean of {number}", kept["values"], facts=facts))
+        told = greedy(settings, panel, "bws", MANY)
+        for way, options in LOOKS.items():
+            numbers = {100: ""}
+            for own in (ours, told):
+                numbers[_equal_time(settings, panel, own, options)] = f"no less time than {own.name}"
+            for number, note in sorted(numbers.items()):
+                kept = looked_ahead(settings, panel, number, **options)
+                facts = {"ms at 1": kept["ms"], "s a shop": kept["s"], "note": note}
+                entries.append(Entry(f"rollout, mean of {number}{way}", kept["values"], facts=facts))
         words = {"set": panel.name, "reference": reference.words, "device": "cpu"}
-        rows += [words | row for row in standings([*entries, ours], reference.values, ours)]
+        rows += [words | row for row in standings([*entries, ours, told], reference.values, ours, told)]
     return rows
 
 
-def _equal_time(settings: Settings, panel: Panel, goal: float) -> int:
-    """Completions of an action with which a decision of Monte-Carlo rollout takes `goal` milliseconds; at least one.
+def _equal_time(settings: Settings, panel: Panel, ours: Entry, options: dict[str, bool]) -> int:
+    """Completions of an action with which a decision of Monte-Carlo rollout takes no less time than ours."""
+    goal = float(ours.facts["ms at 1"])
+    samples = _estimated(settings, panel, ours.name, goal, options)
+    while looked_ahead(settings, panel, samples, **options)["ms"] < goal:
+        samples += max(1, samples // 10)
+    return samples
 
-    Its time is a constant and a part that grows with the completions, from two measurements. The answer is kept, so
+
+def _estimated(settings: Settings, panel: Panel, name: str, goal: float, options: dict[str, bool]) -> int:
+    """Completions for `goal` milliseconds, at least one.
+
+    The time is a constant and a part that grows with the completions, from two measurements. The answer is kept, so
     that a run that goes on compares the same things.
     """
 
     def make() -> Row:
         head = panel.head(ALONE)
-        few, many = (_milliseconds(head, samples) for samples in (2, 50))
+        few, many = (_milliseconds(head, MonteCarloPolicy(samples, **options)) for samples in (2, 50))
         slope = max(1e-9, (many - few) / 48)
         return {"samples": max(1, round(2 + (goal - few) / slope))}
 
     mark = f"{label(settings, 'bws')}, {settings.trainings} trainings"
-    return int(settings.row(f"{panel.name}: completions at equal time, {mark}", make, show=False)["samples"])
+    key = ", ".join([f"{panel.name}: completions in the time of {name}", *options, mark])
+    return int(settings.row(key, make, show=False)["samples"])
 
 
-def _milliseconds(panel: Panel, samples: int) -> float:
+def _milliseconds(panel: Panel, policy: MonteCarloPolicy) -> float:
     """Processor milliseconds of a decision, not kept."""
-    policy, decisions = MonteCarloPolicy(samples), 0
+    decisions = 0
     rollout(panel.shops[0], policy, panel.worlds[:1])
     begin = time.process_time()
     for shop, world in zip(panel.shops, panel.worlds, strict=True):
@@ -79,25 +96,28 @@ def _milliseconds(panel: Panel, samples: int) -> float:
 
 
 def crossover(settings: Settings) -> list[Row]:
-    """The greedy policy beside plans that CP-SAT makes again at each outage."""
+    """The policy beside plans that CP-SAT makes again at each outage."""
     rows: list[Row] = []
     for jobs, machines in SIZES if settings.quick == 1 else SIZES[:1]:
         for p in RATES if settings.quick == 1 else RATES[:1]:
             panel = held_out(jobs, machines, settings.number(EPISODES), p)
-            ours = greedy(settings, panel, "bws")
+            policies = [greedy(settings, panel, "bws"), greedy(settings, panel, "bws", MANY)]
             for seconds in PATIENCE if settings.quick == 1 else PATIENCE[:2]:
                 found = [_rolling(settings, panel, i, seconds) for i in range(len(panel))]
-                theirs = np.array([row["objective"] for row in found], np.float64)
-                apart = 100 * (ours.values / theirs - 1)
-                interval = crossed_bootstrap(apart)
-                mean = float(aggregate_mean(apart.reshape(1, -1))[0])
-                row: Row = {"size": f"{jobs}x{machines}", "p": p, "s a plan": seconds, "shops": len(panel)}
-                row |= {"policy / rolling - 1, %": mean, "95%": span(interval), "better": _better(interval)}
-                row |= {"policy ms a decision": ours.facts["ms at 1"], "policy s a shop": ours.facts["s a shop"]}
-                row |= {"rolling cpu s a shop": float(np.mean([r["cpu s"] for r in found]))}
-                row |= {"rolling plans": float(np.mean([r["plans"] for r in found])), "device": "cpu"}
-                rows.append(row)
+                words: Row = {"size": f"{jobs}x{machines}", "p": p, "s a plan": seconds, "shops": len(panel)}
+                rows += [words | _apart(ours, found) for ours in policies]
     return rows
+
+
+def _apart(ours: Entry, found: list[Row]) -> Row:
+    """How much longer the policy's schedules are than those of the plans."""
+    apart = 100 * (ours.values / np.array([row["objective"] for row in found], np.float64) - 1)
+    interval = crossed_bootstrap(apart)
+    mean = float(aggregate_mean(apart.reshape(1, -1))[0])
+    row: Row = {"method": ours.name, "/ rolling - 1, %": mean, "95%": span(interval), "better": _better(interval)}
+    row |= {"policy ms a decision": ours.facts["ms at 1"], "policy s a shop": ours.facts["s a shop"]}
+    row |= {"rolling cpu s a shop": float(np.mean([r["cpu s"] for r in found]))}
+    return row | {"rolling plans": float(np.mean([r["plans"] for r in found])), "device": "cpu"}
 
 
 def _better(interval: tuple[float, float] | None) -> str:

@@ -137,9 +137,10 @@ def alone(settings: Settings, panel: Panel, label: str, policy: Policy) -> Row:
     return settings.row(f"{panel.name}: {label}, one by one", make, show=False)
 
 
-def looked_ahead(settings: Settings, panel: Panel, samples: int) -> Row:
+def looked_ahead(settings: Settings, panel: Panel, samples: int, **options: bool) -> Row:
     """Monte-Carlo rollout: an action is judged by the mean of so many random completions."""
-    return alone(settings, panel, f"rollout of {samples}", MonteCarloPolicy(samples))
+    label = ", ".join([f"rollout of {samples}", *(name for name, value in options.items() if value)])
+    return alone(settings, panel, label, MonteCarloPolicy(samples, **options))
 
 
 def searched(
@@ -261,8 +262,8 @@ def span(interval: tuple[float, float] | None, digits: int = 1) -> str:
     return "" if interval is None else f"{interval[0]:.{digits}f} to {interval[1]:.{digits}f}"
 
 
-def standings(entries: list[Entry], reference: Any, ours: Entry | None = None) -> list[Row]:
-    """Mean excess over the reference with its 95% interval, and the paired excess of `ours` minus each method's.
+def standings(entries: list[Entry], reference: Any, *ours: Entry) -> list[Row]:
+    """Mean excess over the reference with its 95% interval, and the paired excess of each of `ours` minus it.
 
     Intervals resample training seeds and shops, crossed.
     """
@@ -276,9 +277,10 @@ def standings(entries: list[Entry], reference: Any, ours: Entry | None = None) -
             "shops": len(reference),
         }
         row |= {"excess %": float(np.nanmean(table)), "95%": span(crossed_bootstrap(table))}
-        if ours is not None and entry is not ours:
-            gap, interval = paired_difference(tables[ours.name], table)
-            row |= {f"{ours.name} minus it": gap, "95% paired": span(interval)}
+        for own in ours:
+            if entry is not own:
+                gap, interval = paired_difference(tables[own.name], table)
+                row |= {f"{own.name} minus it": gap, f"95% of that ({own.name})": span(interval)}
         if failed := int(np.isnan(table).sum()):
             row["failed"] = failed
         rows.append(row | entry.facts)

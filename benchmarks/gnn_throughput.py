@@ -9,18 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from gnn_bws import MANY
 from gnn_train import KINDS
 
 # isort: split
 import orrl
 from orrl import JobShop
 from orrl.core.graphs import GraphBatch
+from orrl.core.rollout import rollout
 from orrl.problems.jobshop.kernel import ShopKernel
 from orrl.solvers.learners import gnn_training
 from orrl.solvers.learners.gnn_episodes import play
 from orrl.solvers.learners.gnn_policy import GraphPolicy
 from orrl.solvers.learners.gnn_ppo import GnnPPO
 from orrl.solvers.learners.graph_network import tensors
+from orrl.solvers.search.mc_rollout import MonteCarloPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -73,6 +76,7 @@ def throughput(settings: Settings) -> list[Row]:
         settings.row(f"workers {workers}", lambda w=workers: {"what": "training"} | _train(settings, _learner(w)))
     settings.row("messages", lambda: {"what": "a round of messages and back, ms"} | _messages(settings))
     settings.row("completions", lambda: {"what": "a random completion of a fresh shop, us"} | _completions(settings))
+    settings.row("decisions", lambda: {"what": "a decision, ms"} | _decisions(settings))
     split = settings.row("where the time goes", lambda: {"values": _where(settings)}, show=False)["values"]
     total = sum(split.values())
     lines = [{"what": name, "cpu s": spent, "% of cpu": 100 * spent / total} for name, spent in split.items()]
@@ -97,7 +101,7 @@ def _messages(settings: Settings) -> Row:
 
 
 def _completions(settings: Settings) -> Row:
-    """Of 64 shops: by the short cut, and by the general simulator, which `rollout` plays its own on."""
+    """Of 64 shops: by the short cut, and by the general simulator."""
     shops = orrl.JobShop.generator(jobs=10, machines=5, storage="blocking").sample(64)
     kernel = JobShop.kernel(shops)
     state = kernel.reset([shop.nominal() for shop in shops])
@@ -110,6 +114,43 @@ def _completions(settings: Settings) -> Row:
             spent.append(1e6 * (time.process_time() - begin) / number)
     slow, fast = (float(np.median(spent[1:])) for spent in times.values())  # the first call compiles
     return {"short cut": fast, "simulator": slow, "simulator / short cut": slow / fast}
+
+
+class _General(MonteCarloPolicy):
+    """Its completions are played on the general simulator, as all were before there was a short cut."""
+
+    def _swift(self, view: Any) -> bool:
+        return False
+
+
+def _decisions(settings: Settings) -> Row:
+    """Of 64 held-out shops: the shipped policy alone and in a batch, and rollout alone; turn by turn, medians."""
+    shops = orrl.JobShop.generator(jobs=10, machines=5, storage="blocking").sample(64, 0, "test")
+    policy: Any = orrl.load_policy("jobshop/bws")
+    kinds = {
+        "policy": policy,
+        "policy, 64 at once": policy,
+        f"policy, told of {MANY}": policy.with_completions(MANY),
+        "rollout of 100": MonteCarloPolicy(100),
+        "rollout of 100, simulator": _General(100),
+    }
+    spent: dict[str, list[float]] = {name: [] for name in kinds}
+    for _ in range(settings.count(5, 1) + 1):  # the first turn compiles
+        for name, played in kinds.items():
+            parts = [shops] if "at once" in name else [[shop] for shop in shops[: settings.count(20, 2)]]
+            begin = time.process_time()
+            decisions = sum(len(e.actions) for some in parts for e in rollout(some, played, _plain(some)))
+            spent[name].append(1000 * (time.process_time() - begin) / decisions)
+    ms = {name: float(np.median(times[1:])) for name, times in spent.items()}
+    shares: Row = {}
+    for yardstick in ("rollout of 100", "rollout of 100, simulator"):
+        for name in list(kinds)[:3]:
+            shares[f"{name}: % of {yardstick}"] = 100 * ms[name] / ms[yardstick]
+    return {**ms, **shares}
+
+
+def _plain(shops: list[Any]) -> list[Any]:
+    return [shop.scenario(0) for shop in shops]
 
 
 def _where(settings: Settings) -> dict[str, float]:
