@@ -139,11 +139,12 @@ def bws(settings: Settings) -> list[Row]:
     for panel in (held_out(10, 5, settings.number()), catalogued("lawrence-10x5", "blocking")):
         reference = references(settings, panel, LIMITS["10x5"])
         entries = rule_entries(settings, panel, reference)
-        for samples in (10, 100):
-            kept = looked_ahead(settings, panel, samples)
+        for samples, may_wait in ((10, False), (100, False), (100, True), (1000, True)):
+            kept = looked_ahead(settings, panel, samples, idle=may_wait)
             facts = {"ms at 1": kept["ms"], "s a shop": kept["s"]}
-            entries.append(Entry(f"rollout, mean of {samples}", kept["values"], facts=facts))
-        yardstick = entries[-1]
+            name = f"rollout, mean of {samples}{', may wait' if may_wait else ''}"
+            entries.append(Entry(name, kept["values"], facts=facts))
+        yardstick = next(entry for entry in entries if entry.name == "rollout, mean of 100")
         kept = searched(settings, panel, "rollout of 100, best kept", _rollout({"samples": 100, "keep_best": True}))
         entries.append(Entry("rollout, mean of 100, best kept", kept["values"], facts={"s a shop": kept["s"]}))
         chance = searched(
