@@ -27,8 +27,8 @@ def proofs(settings: Settings) -> list[Row]:
     run, key, policy, _ = policies(settings, "bws")[0]
     panels = [
         (held_out(10, 5, settings.number(50)), 60.0),
-        (held_out(10, 10, settings.number(15)), 120.0),
-        (catalogued("lawrence-10x10", "blocking"), 120.0),
+        (held_out(10, 10, settings.number(10)), 60.0),
+        (catalogued("lawrence-10x10", "blocking"), 60.0),
     ]
     rows: list[Row] = []
     for panel, limit in panels if settings.quick == 1 else panels[:1]:
