@@ -98,8 +98,9 @@ class Kernel(Protocol):
     a number means (a share of what can be released, a place between two reachable volumes) is the kernel's business,
     so that every action in the unit box can be carried out.
 
-    A kernel may have more: ``idle_action``, the choice that waits, and fast forms of `orrl.core.playout`: ``playout``,
-    and ``completions``, which meet nothing random that has not begun.
+    A kernel may have more: ``idle_action``, the choice that waits, and fast forms of `orrl.core.playout`:
+    ``playout(state, seed=)``, and ``completions(state, samples, seed=, mask=)``, which meet nothing random that has not
+    begun and are not discounted.
     """
 
     problems: Sequence[Any]

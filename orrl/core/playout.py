@@ -73,8 +73,9 @@ def completions(
     samples: int,
     seed: int,
     discount: float = 1.0,
+    mask: npt.NDArray[np.bool_] | None = None,
 ) -> npt.NDArray[np.float64]:
-    """Discounted rewards (B, A, S) of each accepted action and S random completions; NaN where it is not accepted.
+    """Discounted rewards (B, A, S) of each accepted action and S random completions; NaN for the others.
 
     A kernel with fast ``completions`` of its own makes them; any other one is cloned with fresh scenarios, the same for
     all actions of a row.
@@ -85,11 +86,13 @@ def completions(
         Problem of each row.
     samples : int
         Completions of each action.
+    mask : (B, A) bool, optional
+        Only these of the accepted actions.
     """
     fast = getattr(kernel, "completions", None)
     if fast is not None:
-        return np.asarray(fast(state, samples, seed=seed), dtype=np.float64)
-    mask = np.array(kernel.mask(state))
+        return np.asarray(fast(state, samples, seed=seed, mask=mask), dtype=np.float64)
+    mask = np.array(kernel.mask(state)) if mask is None else kernel.mask(state) & mask
     row, action = np.nonzero(mask)
     worth = np.full((*mask.shape, samples), np.nan)
     if not len(row):

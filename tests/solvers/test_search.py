@@ -14,7 +14,7 @@ from orrl.core import Trajectory, rollout
 from orrl.core.playout import playout
 from orrl.core.policy import View
 from orrl.problems.jobshop.kernel import ShopKernel
-from orrl.solvers.search.mc_rollout import MonteCarloPolicy
+from orrl.solvers.search.mc_rollout import MonteCarloPolicy, MonteCarloRollout
 
 
 @pytest.fixture(scope="module")
@@ -139,42 +139,121 @@ def test_rollout_takes_the_kernels_own_completions(shops: list[orrl.JobShop], mo
     assert not asked  # fresh scenarios
 
 
-def test_rollout_judges_by_the_mean_of_completions(shops: list[orrl.JobShop]) -> None:
-    shop, policy = shops[0], MonteCarloPolicy(7, chunk=10)  # in several calls
-    kernel = ShopKernel([shop])
-    state = kernel.reset([shop.scenario(0)])
-    policy.reset(shop, seed=2)
-    view = View(kernel, state, [0])
-    chosen = policy.act(None, {"action_mask": kernel.mask(state), "view": view, "done": np.zeros(1, np.bool_)})
-    policy.reset(shop, seed=2)
-    legal = kernel.mask(state)[0].copy()
-    legal[kernel.idle_action] = False
-    count = max(1, 40 // int(legal.sum()))
-    sizes = [min(count, 7 - i) for i in range(0, 7, count)]
-    assert len(sizes) > 1
-    worth = [kernel.completions(state, n, seed=int(policy._rng.integers(2**31)))[0] for n in sizes]
-    mean = np.where(legal, np.concatenate(worth, axis=1).mean(axis=1), -np.inf)
-    assert chosen.tolist() == [int(mean.argmax())]
+class Checked:
+    """A deadline that has passed after some looks."""
+
+    def __init__(self, looks: int) -> None:
+        self.looks = looks
+
+    @property
+    def passed(self) -> bool:
+        self.looks -= 1
+        return self.looks < 0
 
 
-def test_certain_completions_of_any_kernel_meet_the_nominal_scenario(monkeypatch: pytest.MonkeyPatch) -> None:
-    stock = orrl.load("fishery/paper-a", sigma_g=0.15, sigma_m=0.0)
-    real, asked = type(stock).nominal, []
+@pytest.mark.parametrize("criterion", ["mean", "best"])
+@pytest.mark.parametrize("chunk", [1, 40, 10**6])
+def test_rollout_by_hand(shops: list[orrl.JobShop], criterion: Any, chunk: int) -> None:
+    """Many states of several shops at once: the choice is that of all completions of all calls."""
+    asked: list[dict[str, Any]] = []
 
-    def nominal(self: Any) -> Any:
+    class Watched(ShopKernel):
+        def completions(self, state: Any, samples: int, **options: Any) -> Any:
+            asked.append({"samples": samples, **options})
+            return super().completions(state, samples, **options)
+
+    kernel, rng = Watched(shops[:4]), np.random.default_rng(0)
+    state = kernel.reset([shop.scenario(0) for shop in shops[:4]])
+    policy = MonteCarloPolicy(7, criterion, chunk=chunk)
+    policy.reset(shops[0], seed=2)
+    calls = set()
+    while (mask := kernel.mask(state)).any():
+        policy.deadline = Checked(100)  # type: ignore[assignment]
+        done = ~mask.any(axis=1)
+        chosen = policy.act(None, {"action_mask": mask, "view": View(kernel, state, range(4)), "done": done})
+        legal = mask.copy()
+        legal[:, -1] &= legal.sum(axis=1) < 2
+        choice = legal.sum(axis=1) > 1
+        calls.add(len(asked))
+        assert sum(call["samples"] for call in asked) == 7 * bool(choice.any())
+        assert len({call["seed"] for call in asked}) == len(asked)
+        worth = [ShopKernel.completions(kernel, state, call["samples"], seed=call["seed"]) for call in asked]
+        for b in range(4):
+            first = int(legal[b].argmax()) if legal[b].any() else -1
+            if not choice[b]:
+                assert chosen[b] == first
+                continue
+            found = np.concatenate([part[b] for part in worth], axis=1)
+            value = found.mean(axis=1) if criterion == "mean" else found.max(axis=1)
+            assert value[chosen[b]] == pytest.approx(value[legal[b]].max())
+        asked.clear()
+        step = [rng.choice(np.flatnonzero(row)) if row.any() else -1 for row in mask]
+        kernel.step(state, np.array(step))
+    assert max(calls) == {1: 7, 40: max(calls), 10**6: 1}[chunk] and (chunk != 40 or max(calls) > 1)
+
+
+def test_rollout_looks_at_its_deadline_between_chunks(shops: list[orrl.JobShop]) -> None:
+    kernel = ShopKernel(shops[:1])
+    state = kernel.reset([shops[0].scenario(0)])
+    mask, asked = kernel.mask(state), []
+    real = kernel.completions
+    kernel.completions = lambda *a, **k: (asked.append(1), real(*a, **k))[1]  # type: ignore[method-assign]
+    policy = MonteCarloPolicy(50, chunk=1)
+    for looks in (0, 3):
+        policy.reset(shops[0])
+        policy.deadline = Checked(looks)  # type: ignore[assignment]
+        done = np.zeros(1, np.bool_)
+        chosen = policy.act(None, {"action_mask": mask, "view": View(kernel, state, [0]), "done": done})
+        assert mask[0, chosen[0]] and len(asked) == looks
+        asked.clear()
+
+
+def test_rollout_keeps_its_time_limit_where_there_is_no_short_cut() -> None:
+    shop = orrl.JobShop.generate(seed=1, jobs=30, machines=10, storage="blocking")
+    shop = shop.replace(objective="total_flow")
+    begin = time.perf_counter()
+    result = orrl.solve(shop, "rollout", samples=100, time_limit=0.5)
+    assert result.status == "feasible" and time.perf_counter() - begin < 0.5 + 1.5
+
+
+def test_certain_rollout(shops: list[orrl.JobShop], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everywhere it is said: in options, in batches with a shop that nothing disturbs, and on any kernel."""
+    real, asked = ShopKernel.completions, []
+
+    def watched(self: ShopKernel, *args: Any, **options: Any) -> Any:
         asked.append(self)
-        return real(self)
+        return real(self, *args, **options)
 
-    monkeypatch.setattr(type(stock), "nominal", nominal)
-    assert stock.is_stochastic and not hasattr(type(stock).kernel([stock]), "completions")
+    monkeypatch.setattr(ShopKernel, "completions", watched)
+    cut = shops[0].replace(interruptions=orrl.Interruptions(p=0.3))
     for certain in (False, True):
-        state = (kernel := type(stock).kernel([stock])).reset([stock.scenario(1)])
+        orrl.solve(cut, "rollout", samples=2, certain=certain, scenarios=2)
+        assert bool(asked) == MonteCarloRollout(certain=certain).options()["certain"] == certain
+        rollout([cut, shops[1]], MonteCarloPolicy(2, certain=certain), [s.scenario(0) for s in (cut, shops[1])])
+        assert bool(asked) == certain
+        asked.clear()
+
+
+def test_certain_completions_of_any_kernel_meet_the_nominal_scenario() -> None:
+    stock = orrl.load("fishery/paper-a", sigma_g=0.15, sigma_m=0.0)
+    met: list[Any] = []
+
+    class Watched(type(stock).kernel([stock]).__class__):  # type: ignore[misc]
+        def clone(self, state: Any, scenarios: Any, rows: Any) -> Any:
+            met.extend(scenarios)
+            return super().clone(state, scenarios, rows)
+
+    assert not hasattr(Watched, "completions")
+    for certain in (False, True):
+        kernel = Watched([stock])
+        state = kernel.reset([stock.scenario(1)])
         policy = MonteCarloPolicy(3, certain=certain)
         policy.reset(stock)
-        mask = kernel.mask(state)
-        view = View(kernel, state, [0])
-        assert mask[0, policy.act(None, {"action_mask": mask, "view": view, "done": np.zeros(1, np.bool_)})[0]]
-        assert bool(asked) == certain
+        info = {"action_mask": kernel.mask(state), "view": View(kernel, state, [0]), "done": np.zeros(1, np.bool_)}
+        assert info["action_mask"][0, policy.act(None, info)[0]]
+        nominal = stock.nominal().to_dict()
+        assert met and all((world.to_dict() == nominal) == certain for world in met)
+        met.clear()
 
 
 # ---- a learnt policy inside ----------------------------------------------------------------------------------------

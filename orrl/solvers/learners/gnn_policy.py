@@ -14,7 +14,6 @@ from ...core.fingerprints import Fingerprints
 from ...core.playout import completions
 from ...core.policy import Policy
 from ...core.seeds import stream
-from .graph_single import MOST_NODES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -114,9 +113,8 @@ class GraphPolicy(Policy):
                 f"policy {self.name!r} knows {known[0]} features and {known[1]} relations, the graphs of "
                 f"{view.problem(0).name} have {graph.nodes.shape[1]} and {len(graph.relations)}: train on this problem"
             )
-        single = self._single
-        small = single is not None and len(graph) == 1 and 0 < len(graph.nodes) <= MOST_NODES
-        logs = single(graph) if single is not None and small else self.evaluate(graph)[0]
+        alone = len(graph) == 1 and len(graph.nodes) > 0
+        logs = self._single(graph) if self._single is not None and alone else self.evaluate(graph)[0]
         if self.greedy:
             return pick(logs, None)
         return pick(np.where(graph.mask, logs / np.float32(self.temperature), -np.inf), self._rng)
@@ -130,14 +128,14 @@ class GraphPolicy(Policy):
         return twin
 
     def with_completions(self, completions: int) -> Self:
-        """The same network, told of another number of random completions of each action: more of them cost time."""
+        """The same network, told of another number of random completions of each action; its card says so."""
         if not self.completions or completions < 1:
             raise ValueError(
                 f"completions is {completions}, and {self.completions} when it was trained: a network that was told of "
                 "some needs at least 1, and one that was told of none can be told of none"
             )
         twin = copy.copy(self)
-        twin.completions = completions
+        twin.completions, twin.card = completions, {**self.card, "completions": completions}
         return twin
 
     def save(self, path: str | Path) -> None:

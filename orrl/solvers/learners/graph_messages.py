@@ -105,6 +105,22 @@ def gather(back, source, target, span, labels, places, counts, share, total, tol
                 told[n, c] += total[k, c] - back[n, r, c] * weight
 
 
+@SOURCE.add("void(f4[:,::1], f4[::1], f4[::1], f4[:,::1])", entry=True)
+def add_normed(mixed, weight, bias, h):  # type: ignore[no-untyped-def]
+    """Add the positive part of the layer norm of `mixed` (N, W) to `h` (N, W)."""
+    width = h.shape[1]
+    for n in range(len(h)):
+        mean, square = np.float32(0.0), np.float32(0.0)
+        for c in range(width):
+            mean += mixed[n, c]
+        mean /= np.float32(width)
+        for c in range(width):
+            square += (mixed[n, c] - mean) ** 2
+        scale = np.float32(1.0 / np.sqrt(square / width + 1e-5))
+        for c in range(width):
+            h[n, c] += max((mixed[n, c] - mean) * scale * weight[c] + bias[c], np.float32(0.0))
+
+
 class Wiring(NamedTuple):
     """Relations of a batch, the whole graph as the last one, as the compiled functions take them."""
 

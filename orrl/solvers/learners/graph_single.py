@@ -1,7 +1,6 @@
 """`GraphNetwork` on one small graph: a decision at a time, without torch's cost of a hundred small calls.
 
-Messages and norms are compiled, products are NumPy's. The scores are those of the network up to rounding;
-``benchmarks/gnn_ppo.py --part throughput`` prints the ratio.
+Messages and norms are compiled, products are NumPy's. The scores are those of the network up to rounding.
 """
 
 from __future__ import annotations
@@ -17,26 +16,9 @@ if TYPE_CHECKING:
     from ...core.graphs import GraphBatch
     from .graph_network import GraphNetwork
 
-__all__ = ["MOST_NODES", "SingleForward"]
+__all__ = ["SingleForward"]
 
 FloatArray = npt.NDArray[np.float32]
-MOST_NODES = 500  # of one row; above it torch takes no longer
-
-
-@SOURCE.add("void(f4[:,::1], f4[::1], f4[::1], f4[:,::1])", entry=True)
-def add_normed(mixed, weight, bias, h):  # type: ignore[no-untyped-def]
-    """Add the positive part of the layer norm of `mixed` (N, W) to `h` (N, W)."""
-    width = h.shape[1]
-    for n in range(len(h)):
-        mean, square = np.float32(0.0), np.float32(0.0)
-        for c in range(width):
-            mean += mixed[n, c]
-        mean /= np.float32(width)
-        for c in range(width):
-            square += (mixed[n, c] - mean) ** 2
-        scale = np.float32(1.0 / np.sqrt(square / width + 1e-5))
-        for c in range(width):
-            h[n, c] += max((mixed[n, c] - mean) * scale * weight[c] + bias[c], np.float32(0.0))
 
 
 class SingleForward:

@@ -1,22 +1,23 @@
 """Monte-Carlo rollout: simulate random completions after each accepted action and take the best action.
 
 Tesauro & Galperin (1996), "On-line policy improvement using Monte-Carlo search", NIPS 9; Bertsekas & Castanon (1999),
-Journal of Heuristics 5:89-108. It needs no training and looks at fresh scenarios only, so it is a policy also under
-random interruptions. Several agents choose one after the other, those that have not chosen yet at random (Bertsekas
-2021, IEEE/CAA Journal of Automatica Sinica 8:249-272), so the work grows with their number, not with joint moves.
+Journal of Heuristics 5:89-108. It needs no training and knows nothing of the future: completions meet fresh scenarios,
+or none (certainty equivalence), so it is a policy also under random interruptions. Several agents choose one after the
+other, those that have not chosen yet at random (Bertsekas 2021, IEEE/CAA Journal of Automatica Sinica 8:249-272), so
+the work grows with their number, not with joint moves.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from ...core.actions import draw, is_continuous
-from ...core.playout import follow, playout
+from ...core.playout import completions, follow, playout
 from ...core.policy import Policy, View
 from ...core.rollout import Trajectory
 from ...core.seeds import spawn_seeds, stream
@@ -44,22 +45,22 @@ class MonteCarloPolicy(Policy):
         Judge an action by the mean of its completions, or by the best one (sensible without randomness only).
     idle : bool
         Also consider the kernel's idle action (waiting) where something else can be done.
-    certain : bool
-        Complete as if nothing random happened that has not begun (certainty equivalence), instead of under fresh
-        scenarios: many more completions in the same time, but blind to risk.
     chunk : int
-        Completions simulated together; the deadline is checked in between.
+        Completions simulated together where there is a deadline, which is looked at in between.
     base : Policy, optional
         What plays the completions instead of chance. Where neither it nor the problem draws anything, one completion
         of each action is enough: ``samples=1``.
+    certain : bool
+        Complete as if nothing random happened that has not begun, instead of under fresh scenarios: many more
+        completions in the same time where the kernel makes them itself, and nothing is known of risk.
     """
 
     samples: int = 100
     criterion: Literal["mean", "best"] = "mean"
     idle: bool = False
-    certain: bool = False
     chunk: int = 500
     base: Policy | None = None
+    certain: bool = False
 
     name = "rollout"
     needs_observation = False
@@ -94,23 +95,25 @@ class MonteCarloPolicy(Policy):
         """Whether the kernel's own completions say all that is asked for."""
         if self.base is not None or self.met is not None or not hasattr(view.kernel, "completions"):
             return False
-        return self.certain or not any(problem.is_stochastic for problem in view.kernel.problems)
+        problems = view.kernel.problems
+        if any(problem.objective.discount != 1.0 for problem in problems):
+            return False
+        return self.certain or not any(problem.is_stochastic for problem in problems)
 
     def _together(self, view: View, mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
         """Look ahead in all rows by the kernel's own completions, the same random numbers for all of them."""
-        legal, kernel = self._considered(view, mask), cast("Any", view.kernel)
-        open_ = legal.sum(axis=1) > 1
-        if not open_.any() or (self.deadline is not None and self.deadline.passed):
-            return np.where(legal.any(axis=1), legal.argmax(axis=1), -1)
-        share = max(1, 4 * self.chunk // int(legal.sum()))  # four times as fast as steps
-        score, done = np.zeros(mask.shape) if self.criterion == "mean" else np.full(mask.shape, -np.inf), 0
-        while done < self.samples and not (done and self.deadline is not None and self.deadline.passed):
-            count = min(share, self.samples - done)
-            seed = int(self._rng.integers(2**31))
-            worth = kernel.completions(view.state, count, seed=seed, mask=legal & open_[:, None])
-            score = score + worth.sum(axis=2) if self.criterion == "mean" else np.maximum(score, worth.max(axis=2))
-            done += count
-        score[~open_] = 0.0
+        legal = self._considered(view, mask)
+        asked = legal & (legal.sum(axis=1) > 1)[:, None]
+        judge, fold = (np.sum, np.add) if self.criterion == "mean" else (np.max, np.maximum)
+        score: Any = np.zeros(mask.shape)
+        share = self.samples if self.deadline is None else max(1, self.chunk // max(1, int(asked.sum())))
+        for made in range(0, self.samples if asked.any() else 0, share):
+            if self.deadline is not None and self.deadline.passed:
+                break
+            count, seed = min(share, self.samples - made), int(self._rng.integers(2**31))
+            worth = completions(view.kernel, view.state, view.which, samples=count, seed=seed, mask=asked)
+            score = fold(score, judge(worth, axis=2)) if made else judge(worth, axis=2)
+        score[~asked] = 0.0
         return np.where(legal.any(axis=1), np.where(legal, score, -np.inf).argmax(axis=1), -1)
 
     def _considered(self, view: View, mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
@@ -138,7 +141,8 @@ class MonteCarloPolicy(Policy):
         seed = int(self._rng.integers(2**31))
         drawn = problem.is_stochastic and not self.certain
         seeds = spawn_seeds(seed, self.samples if drawn else 1)
-        fresh = [problem.nominal() if self.certain else problem.scenario(s) for s in seeds]
+        nominal = problem.is_stochastic and self.certain
+        fresh = [problem.nominal() if nominal else problem.scenario(s) for s in seeds]
         worlds = fresh if drawn else fresh * self.samples
         score = np.full(len(legal), -np.inf)
         share = max(1, self.chunk // self.samples)
@@ -170,7 +174,7 @@ class MonteCarloRollout(PolicySolver):
 
     Parameters
     ----------
-    samples, criterion, idle, certain, base
+    samples, criterion, idle, base, certain
         See `MonteCarloPolicy`.
     scenarios, scenario_seed : int
         See `PolicySolver`.
@@ -188,13 +192,13 @@ class MonteCarloRollout(PolicySolver):
         samples: int = 100,
         criterion: Literal["mean", "best"] = "mean",
         idle: bool = False,
-        certain: bool = False,
         scenarios: int = 100,
         scenario_seed: int = 0,
         base: Policy | None = None,
         keep_best: bool = False,
+        certain: bool = False,
     ) -> None:
-        policy = MonteCarloPolicy(samples, criterion, idle, certain, base=base)
+        policy = MonteCarloPolicy(samples, criterion, idle, base=base, certain=certain)
         if base is not None:
             policy.kernel_options = base.kernel_options
         super().__init__(policy, scenarios=scenarios, scenario_seed=scenario_seed, kind="heuristic")
