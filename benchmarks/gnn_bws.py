@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from gnn_looks import WAITING, looks
 from gnn_store import (
     ALONE,
     Entry,
@@ -14,7 +15,6 @@ from gnn_store import (
     capped,
     catalogued,
     held_out,
-    looked_ahead,
     played,
     references,
     rules,
@@ -40,6 +40,7 @@ HEAT = {"bws": 3.0, "jsp": 2.0}
 """Temperature of the policy's law where only the best of many schedules counts, chosen by part `heat`."""
 LOOKED = 3.0, 2
 """Temperature of the policy's law as the base of a rollout, and completions of an action, chosen by part `heat`."""
+SIMULATOR = "played on the general simulator"
 MANY = 64
 """Completions of an action that the policy is told of in a row of its own: it was trained with fewer."""
 LIMITS = {"10x5": 60.0, "10x10": 10.0, "15x10": 10.0}  # seconds of a proof, by size
@@ -70,7 +71,8 @@ def greedy(settings: Settings, panel: Panel, kind: str, told: int = 0) -> Entry:
     facts = {"ms at 1": _mean(single, "ms"), "ms in 64s": _mean(batched, "ms"), "s a shop": _mean(single, "s")}
     facts["train s"] = float(np.mean([made["training cpu s"] for *_, made in runs]))
     name = f"policy, told of {told}" if told else "policy, greedy"
-    return Entry(name, [row["values"] for row in batched], learned=True, facts=facts)
+    values, (_, key, policy, _) = [row["values"] for row in batched], runs[0]
+    return Entry(name, values, learned=True, facts=facts, policy=policy, timed=key)
 
 
 def _mean(rows: list[Row], column: str) -> float:
@@ -104,7 +106,7 @@ def improved(settings: Settings, panel: Panel, kind: str, heat: float, samples: 
         options = {"base": policy.sampled(heat), "samples": samples, "keep_best": True}
         name = f"rollout of {samples} by {key} at temperature {heat:g}, best kept"
         rows.append(searched(run, panel, name, _rollout(options)))
-    facts = {"s a shop": _mean(rows, "s")}
+    facts: Row = {"s a shop": _mean(rows, "s"), "note": SIMULATOR}
     facts["train s"] = float(np.mean([made["training cpu s"] for *_, made in runs]))
     return Entry("policy + rollout", [row["values"] for row in rows], learned=True, facts=facts)
 
@@ -139,14 +141,12 @@ def bws(settings: Settings) -> list[Row]:
     for panel in (held_out(10, 5, settings.number()), catalogued("lawrence-10x5", "blocking")):
         reference = references(settings, panel, LIMITS["10x5"])
         entries = rule_entries(settings, panel, reference)
-        for samples, may_wait in ((10, False), (100, False), (100, True), (1000, True)):
-            kept = looked_ahead(settings, panel, samples, idle=may_wait)
-            facts = {"ms at 1": kept["ms"], "s a shop": kept["s"]}
-            name = f"rollout, mean of {samples}{', may wait' if may_wait else ''}"
-            entries.append(Entry(name, kept["values"], facts=facts))
-        yardstick = next(entry for entry in entries if entry.name == "rollout, mean of 100")
+        ours, told = greedy(settings, panel, "bws"), greedy(settings, panel, "bws", MANY)
+        entries += looks(settings, panel, WAITING, (10, 100, 1000), (ours, told))
+        yardstick = next(entry for entry in entries if entry.name == "rollout of 100, mean")
         kept = searched(settings, panel, "rollout of 100, best kept", _rollout({"samples": 100, "keep_best": True}))
-        entries.append(Entry("rollout, mean of 100, best kept", kept["values"], facts={"s a shop": kept["s"]}))
+        facts: Row = {"s a shop": kept["s"], "note": SIMULATOR}
+        entries.append(Entry("rollout of 100, mean, best kept", kept["values"], facts=facts))
         chance = searched(
             settings,
             panel,
@@ -154,7 +154,6 @@ def bws(settings: Settings) -> list[Row]:
             lambda shop, world: orrl.solve(shop, "best-of-n", n=DRAWS, scenario=world, threads=1),
         )
         entries.append(Entry(f"random, best of {DRAWS}", chance["values"], facts={"s a shop": chance["s"]}))
-        ours, told = greedy(settings, panel, "bws"), greedy(settings, panel, "bws", MANY)
         better = improved(settings, panel, "bws", *LOOKED)
         entries.append(_greedy_search(settings, panel, float(better.facts["s a shop"])))
         entries += [ours, told, drawn(settings, panel, "bws", HEAT["bws"]), better]
@@ -166,11 +165,11 @@ def bws(settings: Settings) -> list[Row]:
 
 
 def _beside(entry: Entry, yardstick: Entry) -> None:
-    """Times as % of the yardstick's, and after how many shops a training has paid for itself."""
+    """Times as % of the yardstick's, alone or in batches as it, and after how many shops a training has paid."""
     base = yardstick.facts
     for column, told in (("ms at 1", "% of rollout"), ("ms in 64s", "% in 64s")):
         if column in entry.facts and entry is not yardstick:
-            entry.facts[told] = 100 * entry.facts[column] / base["ms at 1"]
+            entry.facts[told] = 100 * entry.facts[column] / base[column]
     if entry.learned:
         saved = base["s a shop"] - entry.facts["s a shop"]
         good = np.mean(entry.values) <= np.mean(yardstick.values)
@@ -184,11 +183,8 @@ def transfer(settings: Settings) -> list[Row]:
         panel = held_out(jobs, machines, settings.number())
         reference = references(settings, panel, LIMITS[f"{jobs}x{machines}"])
         entries = rule_entries(settings, panel, reference)
-        for samples in (10, 100):
-            kept = looked_ahead(settings, panel, samples)
-            facts = {"ms at 1": kept["ms"], "s a shop": kept["s"]}
-            entries.append(Entry(f"rollout, mean of {samples}", kept["values"], facts=facts))
         ours, told = greedy(settings, panel, "bws"), greedy(settings, panel, "bws", MANY)
+        entries += [*looks(settings, panel, WAITING, (10,), (ours, told)), ours, told]
         words = {"set": panel.name, "reference": reference.words, "device": "cpu"}
-        rows += [words | row for row in standings([*entries, ours, told], reference.values, ours, told)]
+        rows += [words | row for row in standings(entries, reference.values, ours, told)]
     return rows

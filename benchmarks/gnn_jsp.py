@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from gnn_bws import DRAWS, HEAT, MANY, drawn, greedy, rule_entries
-from gnn_store import Entry, Published, Row, Settings, catalogued, looked_ahead, references, standings
+from gnn_looks import PLAIN, looks
+from gnn_store import Published, Row, Settings, catalogued, references, standings
 
 __all__ = ["PUBLISHED", "jsp"]
 
@@ -42,14 +43,11 @@ def jsp(settings: Settings) -> list[Row]:
             panel = panel.head(2)
         reference = references(settings, panel)
         entries = rule_entries(settings, panel, reference)
-        kept = looked_ahead(settings, panel, 10)
-        facts = {"ms at 1": kept["ms"], "s a shop": kept["s"]}
-        entries.append(Entry("rollout, mean of 10", kept["values"], facts=facts))
-        ours = greedy(settings, panel, "jsp")
-        entries += [ours, greedy(settings, panel, "jsp", MANY)]
+        ours, told = greedy(settings, panel, "jsp"), greedy(settings, panel, "jsp", MANY)
+        entries += [*looks(settings, panel, PLAIN, (10,), (ours, told)), ours, told]
         entries += [drawn(settings, panel, "jsp", HEAT["jsp"])] if group in SEARCHED else []
         words = {"set": group, "reference": reference.words, "device": "cpu"}
-        for row in standings(entries, reference.values, ours):
+        for row in standings(entries, reference.values, ours, told):
             rows.append(words | row | _published(group, row["method"]))
     assert DRAWS == 128, "the published best-of figures are of 128"
     return rows

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gnn_bws import MANY, greedy, rule_entries
-from gnn_store import ALONE, Entry, Row, Settings, held_out, looked_ahead, references, span, standings
-from gnn_train import label
+from gnn_looks import FRESH, WAITING, looks
+from gnn_store import Row, Settings, held_out, references, span, standings
 
 # isort: split
 import numpy as np
 
 import orrl
 from orrl.comparison.statistics import aggregate_mean, crossed_bootstrap
-from orrl.core.rollout import rollout
-from orrl.solvers.search.mc_rollout import MonteCarloPolicy
 
 if TYPE_CHECKING:
-    from gnn_store import Panel
+    from gnn_store import Entry, Panel
 
 __all__ = ["crossover", "isbjssp"]
 
@@ -28,12 +25,6 @@ RATES = (0.05, 0.2)  # of those, beside rolling CP-SAT
 SIZES = ((10, 5), (10, 10), (15, 10), (20, 10))
 PATIENCE = (0.1, 1.0, 10.0)  # wall seconds of a plan
 EPISODES = 10
-LOOKS: dict[str, dict[str, bool]] = {
-    "": {},
-    ", certain": {"certain": True},
-    ", certain, may wait": {"certain": True, "idle": True},
-}
-"""Ways of Monte-Carlo rollout: under fresh scenarios, or as if no further outage came."""
 
 
 def isbjssp(settings: Settings) -> list[Row]:
@@ -45,54 +36,10 @@ def isbjssp(settings: Settings) -> list[Row]:
         ours = greedy(settings, panel, "bws")
         entries = rule_entries(settings, panel, reference, each=True)
         told = greedy(settings, panel, "bws", MANY)
-        for way, options in LOOKS.items():
-            numbers = {100: ""}
-            for own in (ours, told):
-                numbers[_equal_time(settings, panel, own, options)] = f"no less time than {own.name}"
-            for number, note in sorted(numbers.items()):
-                kept = looked_ahead(settings, panel, number, **options)
-                facts = {"ms at 1": kept["ms"], "s a shop": kept["s"], "note": note}
-                entries.append(Entry(f"rollout, mean of {number}{way}", kept["values"], facts=facts))
+        entries += [*looks(settings, panel, {**FRESH, **WAITING}, (100,), (ours, told)), ours, told]
         words = {"set": panel.name, "reference": reference.words, "device": "cpu"}
-        rows += [words | row for row in standings([*entries, ours, told], reference.values, ours, told)]
+        rows += [words | row for row in standings(entries, reference.values, ours, told)]
     return rows
-
-
-def _equal_time(settings: Settings, panel: Panel, ours: Entry, options: dict[str, bool]) -> int:
-    """Completions of an action with which a decision of Monte-Carlo rollout takes no less time than ours."""
-    goal = float(ours.facts["ms at 1"])
-    samples = _estimated(settings, panel, ours.name, goal, options)
-    while looked_ahead(settings, panel, samples, **options)["ms"] < goal:
-        samples += max(1, samples // 10)
-    return samples
-
-
-def _estimated(settings: Settings, panel: Panel, name: str, goal: float, options: dict[str, bool]) -> int:
-    """Completions for `goal` milliseconds, at least one.
-
-    The time is a constant and a part that grows with the completions, from two measurements. The answer is kept, so
-    that a run that goes on compares the same things.
-    """
-
-    def make() -> Row:
-        head = panel.head(ALONE)
-        few, many = (_milliseconds(head, MonteCarloPolicy(samples, **options)) for samples in (2, 50))
-        slope = max(1e-9, (many - few) / 48)
-        return {"samples": max(1, round(2 + (goal - few) / slope))}
-
-    mark = f"{label(settings, 'bws')}, {settings.trainings} trainings"
-    key = ", ".join([f"{panel.name}: completions in the time of {name}", *options, mark])
-    return int(settings.row(key, make, show=False)["samples"])
-
-
-def _milliseconds(panel: Panel, policy: MonteCarloPolicy) -> float:
-    """Processor milliseconds of a decision, not kept."""
-    decisions = 0
-    rollout(panel.shops[0], policy, panel.worlds[:1])
-    begin = time.process_time()
-    for shop, world in zip(panel.shops, panel.worlds, strict=True):
-        decisions += len(rollout(shop, policy, [world])[0].actions)
-    return 1000 * (time.process_time() - begin) / decisions
 
 
 def crossover(settings: Settings) -> list[Row]:
@@ -114,7 +61,12 @@ def _apart(ours: Entry, found: list[Row]) -> Row:
     apart = 100 * (ours.values / np.array([row["objective"] for row in found], np.float64) - 1)
     interval = crossed_bootstrap(apart)
     mean = float(aggregate_mean(apart.reshape(1, -1))[0])
-    row: Row = {"method": ours.name, "/ rolling - 1, %": mean, "95%": span(interval), "better": _better(interval)}
+    row: Row = {
+        "method": ours.name,
+        "policy / rolling - 1, %": mean,
+        "95%": span(interval),
+        "better": _better(interval),
+    }
     row |= {"policy ms a decision": ours.facts["ms at 1"], "policy s a shop": ours.facts["s a shop"]}
     row |= {"rolling cpu s a shop": float(np.mean([r["cpu s"] for r in found]))}
     return row | {"rolling plans": float(np.mean([r["plans"] for r in found])), "device": "cpu"}

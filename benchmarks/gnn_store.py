@@ -17,7 +17,6 @@ from orrl.catalogue import best_known
 from orrl.comparison.statistics import crossed_bootstrap, paired_difference
 from orrl.core.rollout import rollout
 from orrl.core.seeds import spawn_seeds
-from orrl.solvers.search.mc_rollout import MonteCarloPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,12 +25,13 @@ if TYPE_CHECKING:
     from orrl.core.policy import Policy
 
 __all__ = [
-    "Entry", "Panel", "Published", "Row", "Settings", "alone", "capped", "catalogued", "held_out", "looked_ahead",
-    "played", "references", "rules", "searched", "span", "standings",
+    "Entry", "Panel", "Published", "Row", "Settings", "alone", "capped", "catalogued", "held_out", "played",
+    "references", "rules", "searched", "span", "standings",
 ]  # fmt: skip
 
 BATCH = 64  # episodes side by side
 ALONE = 20  # shops behind a time at batch one
+EDITION = 2  # of the code behind a decision alone: raise it where that becomes faster or slower, then rows are new
 
 
 @dataclass
@@ -134,13 +134,7 @@ def alone(settings: Settings, panel: Panel, label: str, policy: Policy) -> Row:
         decisions = sum(len(e.actions) for e in found)
         return {"values": [_value(e) for e in found], "ms": 1000 * spent / decisions, "s": spent / len(found)}
 
-    return settings.row(f"{panel.name}: {label}, one by one", make, show=False)
-
-
-def looked_ahead(settings: Settings, panel: Panel, samples: int, **options: bool) -> Row:
-    """Monte-Carlo rollout: an action is judged by the mean of so many random completions."""
-    label = ", ".join([f"rollout of {samples}", *(name for name, value in options.items() if value)])
-    return alone(settings, panel, label, MonteCarloPolicy(samples, **options))
+    return settings.row(f"{panel.name}: {label}, one by one, edition {EDITION}", make, show=False)
 
 
 def searched(
@@ -246,12 +240,17 @@ def references(settings: Settings, panel: Panel, seconds: float = 60.0) -> Refer
 # ---- tables ----------------------------------------------------------------------------------------------------------
 @dataclass
 class Entry:
-    """A method of a table: its makespans (S, M), one row a training seed, and its other columns."""
+    """A method of a table: its makespans (S, M), one row a training seed, and its other columns.
+
+    Of a learnt one also the policy of the first training, which others are timed beside, and its name in keys.
+    """
 
     name: str
     values: Any
     learned: bool = False
     facts: Row = field(default_factory=dict)
+    policy: Any = None
+    timed: str = ""
 
     def __post_init__(self) -> None:
         self.values = np.atleast_2d(np.asarray(self.values, np.float64))
