@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from gnn_store import ALONE, Entry, Row, Settings, alone, played  # first: it sets the threads of what comes below
+from gnn_store import Entry, Row, Settings, alone, played  # first: it sets the threads of what comes below
 
 # isort: split
 import numpy as np
@@ -33,7 +34,7 @@ WAITING: dict[str, Row] = {
 """Ways of judging an action by its completions, which are certain (nothing random happens in them)."""
 FRESH: dict[str, Row] = {"mean of fresh scenarios": {"certain": False}}
 """The way that looks at random futures; the best of several futures would say nothing of the action."""
-TURNS = 3  # of a time that two methods are compared by
+TURNS, TIMED = 3, 5  # of a time that two methods are compared by, and its shops
 
 
 def looks(
@@ -41,7 +42,7 @@ def looks(
 ) -> list[Entry]:
     """Entries of every way: with each of some numbers of completions, and with no less time than each of `ours`."""
     found: list[Entry] = []
-    for way, options in ways.items():
+    for way, options in islice(ways.items(), None if settings.quick == 1 else 2):
         notes: dict[int, list[str]] = {number: [] for number in numbers}
         for own in ours:
             notes.setdefault(_equal_time(settings, panel, own, way, options), []).append(own.name)
@@ -67,7 +68,7 @@ def _equal_time(settings: Settings, panel: Panel, ours: Entry, way: str, options
     """
 
     def make() -> Row:
-        head = panel.head(ALONE)
+        head = panel.head(settings.count(TIMED))
 
         def looking(samples: int) -> MonteCarloPolicy:
             return MonteCarloPolicy(samples, **{"certain": True, **options})
