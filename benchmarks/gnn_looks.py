@@ -15,7 +15,7 @@ from orrl.core.rollout import rollout
 from orrl.solvers.search.mc_rollout import MonteCarloPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from gnn_store import Panel
 
@@ -38,7 +38,7 @@ TURNS, TIMED = 3, 5  # of a time that two methods are compared by, and its shops
 
 
 def looks(
-    settings: Settings, panel: Panel, ways: dict[str, Row], numbers: Iterable[int], ours: Iterable[Entry]
+    settings: Settings, panel: Panel, ways: dict[str, Row], numbers: Sequence[int], ours: Sequence[Entry]
 ) -> list[Entry]:
     """Entries of every way: with each of some numbers of completions, and with no less time than each of `ours`."""
     found: list[Entry] = []

@@ -124,7 +124,7 @@ class _General(MonteCarloPolicy):
 
 
 def _decisions(settings: Settings) -> Row:
-    """Of 64 held-out shops: the shipped policy alone and in a batch, and rollout alone; turn by turn, medians."""
+    """Of held-out shops: the shipped policy, 20 alone and 64 at once, and rollout, 20 alone; medians of turns."""
     shops = orrl.JobShop.generator(jobs=10, machines=5, storage="blocking").sample(64, 0, "test")
     policy: Any = orrl.load_policy("jobshop/bws")
     kinds = {

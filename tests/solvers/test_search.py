@@ -177,6 +177,7 @@ def test_rollout_by_hand(shops: list[orrl.JobShop], criterion: Any, chunk: int) 
         calls.add(len(asked))
         assert sum(call["samples"] for call in asked) == 7 * bool(choice.any())
         assert len({call["seed"] for call in asked}) == len(asked)
+        assert all(call["samples"] * call["mask"].sum() <= max(chunk, call["mask"].sum()) for call in asked)
         worth = [ShopKernel.completions(kernel, state, call["samples"], seed=call["seed"]) for call in asked]
         for b in range(4):
             first = int(legal[b].argmax()) if legal[b].any() else -1

@@ -1,4 +1,4 @@
-"""`GraphNetwork` on one small graph: a decision at a time, without torch's cost of a hundred small calls.
+"""`GraphNetwork` on one graph: a decision at a time, without torch's cost of a hundred small calls.
 
 Messages and norms are compiled, products are NumPy's. The scores are those of the network up to rounding.
 """

@@ -42,11 +42,13 @@ class MonteCarloPolicy(Policy):
     samples : int
         Completions per action; all actions meet the same fresh scenarios.
     criterion : {"mean", "best"}
-        Judge an action by the mean of its completions, or by the best one (sensible without randomness only).
+        Judge an action by the mean of its completions, or by the best one (sensible where nothing random
+        happens in them).
     idle : bool
         Also consider the kernel's idle action (waiting) where something else can be done.
     chunk : int
-        Completions simulated together where there is a deadline, which is looked at in between.
+        Completions simulated together; the deadline is looked at in between. The kernel's own are made at once where
+        there is none.
     base : Policy, optional
         What plays the completions instead of chance. Where neither it nor the problem draws anything, one completion
         of each action is enough: ``samples=1``.
